@@ -1,0 +1,11 @@
+//! Hosts: observe, decide, act, prove.
+//!
+//! `probe` writes the program that observes and reads what it says into a [`snapshot::Snapshot`];
+//! `judge` and `plan` decide, purely; `fix` writes the program that acts, with its undo and its
+//! watchdog.
+
+pub mod edit;
+pub mod intent;
+pub mod probe;
+pub mod resource;
+pub mod snapshot;

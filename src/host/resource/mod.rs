@@ -1,0 +1,118 @@
+//! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
+//! it in [`resources!`].
+
+use std::fmt::Debug;
+
+use super::intent::Intent;
+use super::probe::Queries;
+use super::snapshot::Snapshot;
+
+/// What is thought of one resource on one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    pub verdict: Verdict,
+    /// What is demanded, for a person.
+    pub expected: String,
+    /// What was seen, for a person. May hold anything the host sent; it is cleaned where it
+    /// becomes a finding.
+    pub actual: String,
+    /// Why, where `actual` does not say it.
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    Fail,
+    NotApplicable,
+    Unknown,
+}
+
+impl Judgement {
+    pub fn new(verdict: Verdict, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        Judgement {
+            verdict,
+            expected: expected.into(),
+            actual: actual.into(),
+            reason: None,
+        }
+    }
+
+    pub fn pass_if(ok: bool, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        let verdict = if ok { Verdict::Pass } else { Verdict::Fail };
+        Self::new(verdict, expected, actual)
+    }
+
+    /// It could not be observed; why.
+    pub fn unknown(expected: impl Into<String>, why: impl Into<String>) -> Self {
+        Judgement {
+            reason: Some(why.into()),
+            ..Self::new(Verdict::Unknown, expected, "")
+        }
+    }
+
+    /// It has no meaning on this host; why.
+    pub fn not_applicable(expected: impl Into<String>, why: impl Into<String>) -> Self {
+        Judgement {
+            reason: Some(why.into()),
+            ..Self::new(Verdict::NotApplicable, expected, "")
+        }
+    }
+
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+}
+
+/// Why a failed demand cannot be brought about by `apply`; a whole sentence for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfixable(pub String);
+
+impl Unfixable {
+    pub fn new(why: impl Into<String>) -> Self {
+        Unfixable(why.into())
+    }
+}
+
+impl From<crate::shell::NulInText> for Unfixable {
+    fn from(error: crate::shell::NulInText) -> Self {
+        Unfixable(error.to_string())
+    }
+}
+
+/// Two rules that claim the same key with different values contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// E.g. `sysctl net.ipv4.ip_forward`.
+    pub key: String,
+    /// The demand, as text that is equal exactly when the demands are.
+    pub value: String,
+}
+
+/// One demand on a host, of some kind. All of it is pure.
+pub trait Resource: Debug + Send + Sync {
+    /// What it is about, e.g. `net.ipv4.ip_forward`.
+    fn target(&self) -> String;
+
+    /// What is wrong with the parameters, beyond their types: `(field, message)`.
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// What it would contradict another demand on.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// What must be observed.
+    fn ask(&self, queries: &mut Queries);
+
+    /// Judges what was observed. What was not seen is `Unknown`.
+    fn judge(&self, snapshot: &Snapshot) -> Judgement;
+
+    /// What would bring it about. Called only where `judge` says `Fail`.
+    fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable>;
+}
