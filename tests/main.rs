@@ -1,1 +1,4 @@
+//! All integration tests, in one binary: one link, and no test file that is forgotten
+//! (`architecture.rs` looks for those).
 
+mod architecture;
