@@ -203,7 +203,9 @@ fn holds(condition: &Condition, set: &RuleSet, snapshot: &Snapshot) -> Holds {
     }
     for fact in &condition.without {
         if let Some(how) = facts.found.get(fact) {
-            return Holds::No(format!("only where `{fact}` is not found, and it is: {how}"));
+            return Holds::No(format!(
+                "only where `{fact}` is not found, and it is: {how}"
+            ));
         }
     }
     for package in &condition.packages {

@@ -152,20 +152,4 @@ macro_rules! resources {
     };
 }
 
-resources! {
-    sysctl: sysctl::Sysctl,
-    kernel_module: kernel_module::KernelModule,
-    file: file::File,
-    key_value: key_value::KeyValue,
-    line: line::Line,
-    package: package::Package,
-    service: service::Service,
-    mount: mount::Mount,
-    sshd: sshd::Sshd,
-    sudoers: sudoers::Sudoers,
-    account: account::Account,
-    accounts: accounts::Accounts,
-    command: command::Command,
-    walk: walk::Walk,
-    listener: listener::Listener,
-}
+resources! {}

@@ -84,7 +84,11 @@ fn unreachable(job: &Job, error: &ReachError, shared: &Shared) -> Result<End, St
         reason: clean(&error.reason, 400),
         hint: error.hint.as_deref().map(|h| clean(h, 400)),
     })?;
-    let findings = judge::unseen(&job.rules, &host, &format!("the host was not seen: {reason}"));
+    let findings = judge::unseen(
+        &job.rules,
+        &host,
+        &format!("the host was not seen: {reason}"),
+    );
     Ok((end(job, HostOutcome::Unknown, findings), Some(reason)))
 }
 
@@ -111,14 +115,7 @@ async fn observe(
         )));
     }
     let snapshot = probe::read(&said.frames, &job.rules.queries, &job.target.name, &taken);
-    keep_snapshot(
-        job,
-        &snapshot,
-        when,
-        begun.elapsed(),
-        said.bytes,
-        shared,
-    )?;
+    keep_snapshot(job, &snapshot, when, begun.elapsed(), said.bytes, shared)?;
     Ok(Ok(snapshot))
 }
 
@@ -196,6 +193,7 @@ impl Change<'_> {
         if let Some(why) = acted.refused {
             return self.refused(why);
         }
+        let any_done = acted.any_done();
         let Some(after) = acted.after else {
             let error = ReachError::new(
                 crate::model::Phase::Run,
@@ -203,7 +201,7 @@ impl Change<'_> {
             );
             return self.lost(&error).await;
         };
-        if !acted.any_done() {
+        if !any_done {
             let after = judge::judge(&job.rules, &after, shared.settings.today);
             let findings = prove::after_change(&self.judged, after, &self.plan, &acted.outcomes);
             let reason = "none of the changes could be made".to_owned();
