@@ -3,3 +3,4 @@
 
 mod act;
 mod architecture;
+mod shell;
