@@ -166,13 +166,12 @@ fn decided_beforehand(
             ));
         }
     }
-    if rule.resources.is_empty() {
-        let what = rule.manual.clone().unwrap_or_default();
-        return Some((Status::Manual, what));
+    if let Some(why) = &rule.unresolved {
+        return Some((Status::Unknown, why.clone()));
     }
-    rule.unresolved
-        .as_ref()
-        .map(|why| (Status::Unknown, why.clone()))
+    rule.resources
+        .is_empty()
+        .then(|| (Status::Manual, rule.manual.clone().unwrap_or_default()))
 }
 
 enum Holds {
