@@ -3,4 +3,5 @@
 
 mod act;
 mod architecture;
+mod document;
 mod shell;
