@@ -167,7 +167,8 @@ fn decided_beforehand(
         }
     }
     if let Some(why) = &rule.unresolved {
-        return Some((Status::Unknown, why.clone()));
+        // What the site wants has not been said yet: nobody can judge that, and it is no pass.
+        return Some((Status::Manual, why.clone()));
     }
     rule.resources
         .is_empty()
