@@ -4,4 +4,5 @@
 mod act;
 mod architecture;
 mod document;
+mod reach;
 mod shell;
