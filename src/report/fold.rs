@@ -486,3 +486,6 @@ impl HostView {
         &mut self.changes[at]
     }
 }
+
+#[cfg(test)]
+mod tests;

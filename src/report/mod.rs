@@ -8,6 +8,7 @@ mod next;
 mod paint;
 mod score;
 mod terminal;
+mod words;
 
 pub use fold::{ChangeView, Confirm, HostView, RunView, load};
 pub use group::{

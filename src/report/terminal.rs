@@ -1,13 +1,13 @@
 //! The summary at the end of a run, for a tired person: worst first, few lines, what to do next.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::fold::{ChangeView, Confirm};
+use super::fold::Confirm;
 use super::group::{FindingGroup, areas, groups};
 use super::paint::{Ink, Paint};
+use super::words::{badness, count, duration, outcome_word, pad, whom, widest, wrap};
 use super::{Counts, HostView, RunView, Score};
-use crate::journal::{HostOutcome, StepOutcome};
+use crate::journal::HostOutcome;
 use crate::model::{Severity, Status};
 use crate::shell::clean;
 
@@ -37,9 +37,6 @@ impl Default for Style {
         }
     }
 }
-
-/// Lines of a diff that are shown unless all are asked for.
-const DIFF_LINES: usize = 12;
 
 /// Writes summaries.
 #[derive(Clone, Debug, Default)]
@@ -206,111 +203,6 @@ impl Terminal {
             for line in wrap(&format!("→ {}", clean(hint, 300)), width, 3) {
                 let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &line));
             }
-        }
-    }
-
-    fn changes(&self, out: &mut String, view: &RunView) {
-        let merged = merge_changes(view);
-        if merged.is_empty() {
-            if view.verb == "apply" {
-                self.heading(
-                    out,
-                    "Changes",
-                    "none: nothing was left to do, or nothing could be",
-                );
-            }
-            return;
-        }
-        let done = merged
-            .iter()
-            .filter(|c| c.change.outcome == Some(StepOutcome::Done))
-            .count();
-        self.heading(
-            out,
-            "Changes",
-            &format!("{} done of {}", done, count(merged.len(), "change")),
-        );
-        let many = view.hosts.len();
-        let mut shown = BTreeSet::new();
-        for merged in merged.iter().take(self.style.rows) {
-            self.change(out, merged, many, &mut shown);
-        }
-        if merged.len() > self.style.rows {
-            let _ = writeln!(
-                out,
-                "  … and {} more; the report has all",
-                merged.len() - self.style.rows
-            );
-        }
-    }
-
-    /// One change of one or several hosts. A diff that was `shown` is not shown again.
-    fn change<'a>(
-        &self,
-        out: &mut String,
-        merged: &MergedChange<'a>,
-        many: usize,
-        shown: &mut BTreeSet<(&'a str, &'a str)>,
-    ) {
-        let ChangeView {
-            note,
-            outcome,
-            detail,
-        } = merged.change;
-        let (word, ink) = step_word(*outcome);
-        let whom = whom(&merged.hosts, many);
-        let rules = some(&note.rules, 4);
-        let indent = " ".repeat(15);
-        let width = self.style.width.saturating_sub(indent.len());
-        let target = clean(&note.target, width.saturating_sub(1));
-        let aside = join(&[&whom, &rules], " · ");
-        let _ = write!(
-            out,
-            "  {}  {}",
-            self.paint.ink(ink, &pad(word, 11)),
-            self.paint.ink(Ink::Bold, &target),
-        );
-        if target.chars().count() + 2 + aside.chars().count() <= width {
-            let _ = writeln!(out, "  {}", self.paint.ink(Ink::Dim, &aside));
-        } else {
-            let _ = writeln!(out);
-            for line in wrap(&aside, width, 2) {
-                let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &line));
-            }
-        }
-        if let Some(detail) = detail {
-            for line in wrap(&clean(detail, 600), width, 4) {
-                let _ = writeln!(out, "{indent}{}", self.paint.ink(ink, &line));
-            }
-        }
-        if let Some(text) = &note.no_way_back {
-            for line in wrap(&format!("no way back: {}", clean(text, 300)), width, 2) {
-                let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Warn, &line));
-            }
-        }
-        if !note.diff.is_empty() && !shown.insert((&note.target, &note.diff)) {
-            let text = "the same diff as above";
-            let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, text));
-            return;
-        }
-        let all: Vec<&str> = note.diff.lines().collect();
-        let bound = if self.style.full_diff {
-            usize::MAX
-        } else {
-            DIFF_LINES
-        };
-        for line in all.iter().take(bound) {
-            let ink = match line.as_bytes().first() {
-                Some(b'+') => Ink::Good,
-                Some(b'-') => Ink::Bad,
-                _ => Ink::Dim,
-            };
-            let line = diff_line(line, width.saturating_sub(1));
-            let _ = writeln!(out, "{indent}{}", self.paint.ink(ink, &line));
-        }
-        if all.len() > bound {
-            let text = format!("… {} more lines (--diff shows all)", all.len() - bound);
-            let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &text));
         }
     }
 
@@ -541,41 +433,6 @@ fn score_words(view: &RunView) -> String {
     text
 }
 
-/// The order in which a person wants them: 0 is worst.
-pub(super) fn badness(outcome: HostOutcome) -> u8 {
-    match outcome {
-        HostOutcome::Failed => 0,
-        HostOutcome::Unknown => 1,
-        HostOutcome::Findings => 2,
-        HostOutcome::NotStarted => 3,
-        HostOutcome::Changed => 4,
-        HostOutcome::Clean => 5,
-    }
-}
-
-pub(super) fn outcome_word(outcome: HostOutcome) -> &'static str {
-    match outcome {
-        HostOutcome::Clean => "as demanded",
-        HostOutcome::Findings => "findings",
-        HostOutcome::Changed => "changed",
-        HostOutcome::Failed => "failed",
-        HostOutcome::Unknown => "unknown",
-        HostOutcome::NotStarted => "not started",
-    }
-}
-
-fn step_word(outcome: Option<StepOutcome>) -> (&'static str, Ink) {
-    match outcome {
-        Some(StepOutcome::Done) => ("done", Ink::Good),
-        Some(StepOutcome::Stale) => ("stale", Ink::Warn),
-        Some(StepOutcome::Failed) => ("failed", Ink::Bad),
-        Some(StepOutcome::Undone) => ("undone", Ink::Warn),
-        Some(StepOutcome::UndoFailed) => ("undo failed", Ink::Bad),
-        Some(StepOutcome::Skipped) => ("not begun", Ink::Dim),
-        None => ("unknown", Ink::Bad),
-    }
-}
-
 /// What is demanded and what is, and why nothing came of it, in about `room` characters. What is
 /// demanded gives way to what is.
 fn finding_text(group: &FindingGroup, room: usize) -> String {
@@ -606,155 +463,6 @@ fn finding_text(group: &FindingGroup, room: usize) -> String {
     text
 }
 
-struct MergedChange<'a> {
-    change: &'a ChangeView,
-    hosts: Vec<&'a str>,
-}
-
-/// Changes that several hosts share, once; what went wrong first.
-fn merge_changes(view: &RunView) -> Vec<MergedChange<'_>> {
-    let mut merged: Vec<MergedChange> = Vec::new();
-    for host in &view.hosts {
-        for change in &host.changes {
-            let same = merged.iter_mut().find(|m| {
-                m.change.outcome == change.outcome
-                    && m.change.detail == change.detail
-                    && m.change.note.target == change.note.target
-                    && m.change.note.diff == change.note.diff
-            });
-            match same {
-                Some(same) => same.hosts.push(&host.name),
-                None => merged.push(MergedChange {
-                    change,
-                    hosts: vec![&host.name],
-                }),
-            }
-        }
-    }
-    merged.sort_by_key(|m| match m.change.outcome {
-        Some(StepOutcome::UndoFailed) => 0,
-        Some(StepOutcome::Failed) => 1,
-        None => 2,
-        Some(StepOutcome::Stale) => 3,
-        Some(StepOutcome::Undone) => 4,
-        Some(StepOutcome::Done) => 5,
-        Some(StepOutcome::Skipped) => 6,
-    });
-    merged
-}
-
-/// `web-1` where there is one, else `2 of 3 hosts`.
-fn whom(hosts: &[&str], many: usize) -> String {
-    match hosts {
-        [one] if many > 1 => clean(one, 24),
-        _ => format!("{} of {}", hosts.len(), count(many, "host")),
-    }
-}
-
-fn some(texts: &[String], most: usize) -> String {
-    let mut shown: Vec<String> = texts.iter().take(most).map(|t| clean(t, 60)).collect();
-    if texts.len() > most {
-        shown.push(format!("+{}", texts.len() - most));
-    }
-    shown.join(" ")
-}
-
-fn join(parts: &[&str], between: &str) -> String {
-    let there: Vec<&str> = parts.iter().copied().filter(|p| !p.is_empty()).collect();
-    there.join(between)
-}
-
-/// One line of a diff: its own spaces stay, what a terminal would act on goes.
-pub(super) fn diff_line(line: &str, most: usize) -> String {
-    let mut out = String::new();
-    for (at, c) in line.chars().enumerate() {
-        if at >= most {
-            out.push('…');
-            break;
-        }
-        match c {
-            '\t' => out.push_str("    "),
-            ' ' => out.push(' '),
-            c => match clean(c.encode_utf8(&mut [0; 4]), 1).as_str() {
-                "" => out.push('·'),
-                fit => out.push_str(fit),
-            },
-        }
-    }
-    out
-}
-
-pub(super) fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
-}
-
-/// `0.4 s`, `12 s`, `3 min 05 s`.
-pub(super) fn duration(millis: u64) -> String {
-    match millis {
-        0..=9_999 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
-        10_000..=59_999 => format!("{} s", millis / 1000),
-        _ => format!("{} min {:02} s", millis / 60_000, millis % 60_000 / 1000),
-    }
-}
-
-fn pad(text: &str, width: usize) -> String {
-    format!("{text:<width$}")
-}
-
-fn widest<'a>(texts: impl Iterator<Item = &'a str>, most: usize) -> usize {
-    texts
-        .map(|text| text.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(most)
-}
-
-/// Breaks between words, at most `lines` lines; `…` marks what is left out.
-pub(super) fn wrap(text: &str, width: usize, lines: usize) -> Vec<String> {
-    let width = width.max(20);
-    let mut out: Vec<String> = vec![String::new()];
-    for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        loop {
-            let line = out.last_mut().map(|l| l.chars().count()).unwrap_or(0);
-            let space = usize::from(line > 0);
-            if line + space + word.len() <= width {
-                if let Some(last) = out.last_mut() {
-                    if space == 1 {
-                        last.push(' ');
-                    }
-                    last.extend(&word);
-                }
-                break;
-            }
-            // A word that fits on no line is broken, and begins where there is room for some of it.
-            let room = width.saturating_sub(line + space);
-            if line > 0 && (word.len() <= width || room < 12) {
-                out.push(String::new());
-                continue;
-            }
-            let rest = word.split_off(room);
-            if let Some(last) = out.last_mut() {
-                if space == 1 {
-                    last.push(' ');
-                }
-                last.extend(&word);
-            }
-            out.push(String::new());
-            word = rest;
-        }
-    }
-    if out.len() > lines {
-        out.truncate(lines);
-        if let Some(last) = out.last_mut() {
-            while last.chars().count() >= width {
-                last.pop();
-            }
-            last.push('…');
-        }
-    }
-    out
-}
-
+mod changes;
 #[cfg(test)]
 mod tests;
