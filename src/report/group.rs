@@ -117,7 +117,7 @@ pub fn areas(view: &RunView) -> Vec<AreaRow> {
             worst: None,
         });
         row.counts.add(finding.status);
-        if matches!(finding.status, Status::Fail | Status::Unknown) {
+        if super::is_open(finding) {
             row.worst = row.worst.max(Some(finding.severity));
         }
     }

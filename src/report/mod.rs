@@ -4,6 +4,8 @@
 
 pub mod fold;
 mod group;
+pub mod json;
+pub mod junit;
 mod next;
 mod paint;
 mod score;
@@ -16,6 +18,13 @@ pub use group::{
 };
 pub use score::{Counts, Score};
 pub use terminal::{Style, Terminal};
+
+use crate::model::{Finding, Status};
+
+/// Not as demanded, or not known to be.
+pub fn is_open(finding: &Finding) -> bool {
+    matches!(finding.status, Status::Fail | Status::Unknown)
+}
 
 #[cfg(test)]
 mod fixture;

@@ -392,7 +392,7 @@ const SEVERITY_WIDTH: usize = 8;
 fn open_of(view: &RunView, severity: Severity) -> usize {
     view.findings()
         .filter(|f| f.severity == severity)
-        .filter(|f| matches!(f.status, Status::Fail | Status::Unknown))
+        .filter(|f| super::is_open(f))
         .count()
 }
 
