@@ -86,6 +86,12 @@ pub fn heading(verb: &'static str, documents: &Documents, ready: &Ready) -> Head
         rules: ready.jobs.iter().map(|j| j.rules.rules.len()).max().unwrap_or(0),
         documents: ready.documents.clone(),
         data: ready.data.clone(),
+        why: ready
+            .jobs
+            .iter()
+            .flat_map(|job| &job.rules.rules)
+            .map(|rule| (rule.id.clone(), rule.why.trim().to_owned()))
+            .collect(),
         inventory: documents.inventory.clone(),
     }
 }

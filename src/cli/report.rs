@@ -41,7 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     };
     write(&path, &report::html::page(&view)?)?;
     if let Some(path) = &args.junit {
-        write(path, &report::junit::document(&view))?;
+        write(path, &report::junit::text(&view))?;
     }
     if args.json {
         let mut text = serde_json::to_string_pretty(&report::json::document(&view))?;

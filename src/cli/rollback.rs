@@ -56,6 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         rules: 0,
         documents,
         data: Default::default(),
+        why: Default::default(),
         inventory: Some(args.inventory.clone()),
     };
     let (rule, force, at_once) = (args.rule, args.force, args.manner.at_once);

@@ -20,7 +20,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     for folder in runs()?.list()?.into_iter().take(args.count) {
         match report::load(&folder.path) {
             Ok(view) => {
-                let end = match (&view.ending, folder.is_sealed()) {
+                let end = match (&view.ended, folder.is_sealed()) {
                     (Some(end), _) => format!("exit {}", end.code),
                     (None, _) => "did not come to its end".to_owned(),
                 };

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::host::act::RunId;
 use crate::host::run::{Recorder, RunEnd, code};
 use crate::journal::{Event, Journal, Runs, SystemClock, state_dir};
-use crate::reach::{AnyReach, Reach, SshOptions};
+use crate::reach::{AnyReach, LocalReach, Reach, SshOptions, SshReach};
 use crate::report::{self, RunView};
 
 use super::ask::Prompt;
@@ -54,6 +54,8 @@ pub struct Heading {
     pub rules: usize,
     pub documents: BTreeMap<String, String>,
     pub data: BTreeMap<String, String>,
+    /// Rule → why it is there, for the report.
+    pub why: BTreeMap<String, String>,
     /// What stood after `-i`, for the commands that the summary proposes.
     pub inventory: Option<String>,
 }
@@ -104,7 +106,10 @@ where
         by: who(),
         data: heading.data,
     })?;
-    let reach: Arc<dyn Reach> = Arc::new(AnyReach::new(ssh_options(manner)));
+    if !heading.why.is_empty() {
+        journal.append(&Event::RulesExplained { why: heading.why })?;
+    }
+    let reach: Arc<dyn Reach> = Arc::new(AnyReach { ssh: SshReach::new(ssh_options(manner)), local: LocalReach::default() });
     let recorder: Arc<dyn Recorder> = Arc::new(ToJournal(journal.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -139,7 +144,7 @@ fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow
         write(path, &report::html::page(&view)?)?;
     }
     if let Some(path) = &manner.junit {
-        write(path, &report::junit::document(&view))?;
+        write(path, &report::junit::text(&view))?;
     }
     if manner.json {
         let mut text = serde_json::to_string_pretty(&report::json::document(&view))?;
