@@ -1,6 +1,8 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub(crate) mod demand;
+
 use std::fmt::Debug;
 
 use super::intent::Intent;
