@@ -5,6 +5,7 @@
 //! [`Snapshot`](super::snapshot::Snapshot).
 
 pub(crate) mod section;
+pub mod sysctls;
 
 use std::collections::{BTreeMap, BTreeSet};
 

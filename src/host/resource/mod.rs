@@ -2,6 +2,9 @@
 //! it in [`resources!`].
 
 pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod sysctl;
+mod sysctl_files;
 
 use std::fmt::Debug;
 
