@@ -4,6 +4,8 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod modules;
+pub mod mounts;
 pub(crate) mod section;
 pub mod sysctls;
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod demand;
 pub(crate) mod glob;
+pub mod kernel_module;
 pub mod sysctl;
 mod sysctl_files;
 
