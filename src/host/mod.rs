@@ -4,8 +4,15 @@
 //! `judge` and `plan` decide, purely; `fix` writes the program that acts, with its undo and its
 //! watchdog.
 
+pub mod act;
 pub mod edit;
 pub mod intent;
+pub mod judge;
+pub mod plan;
 pub mod probe;
+pub mod prove;
 pub mod resource;
+pub mod rules;
+pub mod run;
 pub mod snapshot;
+pub mod waves;
