@@ -4,6 +4,7 @@
 pub(crate) mod demand;
 pub(crate) mod glob;
 pub mod kernel_module;
+pub mod mount;
 pub mod sysctl;
 mod sysctl_files;
 

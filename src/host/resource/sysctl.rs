@@ -262,7 +262,7 @@ impl Scripts {
         if !kin.is_empty() {
             act = format!("grep -s -H '' {kin} >\"$store/$step.kin\"\n");
             undo.push_str(
-                "while IFS= read -r _l; do\n  \
+                "[ ! -e \"$store/$step.kin\" ] || while IFS= read -r _l; do\n  \
                  _p=${_l%:*}; _v=${_l##*:}\n  \
                  [ ! -e \"$_p\" ] || [ \"$(cat \"$_p\")\" = \"$_v\" ] || printf '%s\\n' \"$_v\" >\"$_p\" || _bad=1\n\
                  done <\"$store/$step.kin\"\n",
