@@ -4,6 +4,15 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod commands;
+pub mod listeners;
+pub mod modules;
+pub mod mounts;
+pub mod packages;
+pub(crate) mod section;
+pub mod sysctls;
+pub mod units;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};

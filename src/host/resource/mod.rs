@@ -1,6 +1,13 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod kernel_module;
+pub mod mount;
+pub mod sysctl;
+mod sysctl_files;
+
 use std::fmt::Debug;
 
 use schemars::JsonSchema;
