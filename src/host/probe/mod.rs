@@ -4,6 +4,8 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a set of rules needs to know of a host. Duplicates fall together.
