@@ -4,7 +4,9 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod accounts;
 pub mod files;
+pub mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
 
