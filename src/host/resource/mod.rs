@@ -1,6 +1,9 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod file;
+pub mod paths;
+
 use std::fmt::Debug;
 
 use super::intent::Intent;
