@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod files;
+pub(crate) mod section;
 pub mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,7 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub(crate) mod demand;
 pub mod file;
 pub mod paths;
 
