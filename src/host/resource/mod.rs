@@ -3,6 +3,8 @@
 
 pub(crate) mod demand;
 pub mod file;
+pub mod key_value;
+pub mod line;
 pub mod paths;
 
 use std::fmt::Debug;
