@@ -62,7 +62,7 @@ IFS='
 for _l in $_o; do case $_l in h:*) _h="$_h${_l#h:}
 ";; esac; done
 if [ -n "$_h" ]; then
-  _o=$(stat -c '@STAT@' -- $_h 2>/dev/null)
+  _o=$(/usr/bin/stat -c '@STAT@' -- $_h 2>/dev/null)
   frame section accounts.homes 0 "$_o"
 fi
 set +f; IFS=' 	
@@ -194,7 +194,7 @@ fn shadow(line: &str) -> Option<(&str, Shadow)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::probe::files::tests::{run, shells};
+    use crate::host::probe::section::testing::{SHELLS, frames};
     use proptest::prelude::*;
 
     fn seen(status: i32, data: &str) -> Seen<Accounts> {
@@ -218,14 +218,19 @@ mod tests {
     }
 
     /// The same program over files of our own.
-    fn observe(shell: &str, passwd: &str, group: &str, shadow: &str) -> (Seen<Accounts>, String) {
+    fn observe(
+        shell: &[&str],
+        passwd: &str,
+        group: &str,
+        shadow: &str,
+    ) -> (Seen<Accounts>, String) {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in [("passwd", passwd), ("group", group), ("shadow", shadow)] {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let etc = format!("{}/", dir.path().display());
         let body = SCRIPT.replace("@STAT@", STAT).replace("/etc/", &etc);
-        let frames = run(shell, &body);
+        let frames = frames(shell, &body);
         let all: String = frames.iter().map(|f| f.text().into_owned()).collect();
         (take(&frames), all)
     }
@@ -236,10 +241,10 @@ mod tests {
             bin:x:2:2:bin:/bin:/usr/sbin/nologin\nyes:x:1001:1:::/bin/sh\nold:x:1002:1:::/bin/sh\nno:x:1003:1:::/bin/sh\nlk:x:1004:1:::/bin/sh\n";
         let shadow = "root:$y$j9T$SECRET$SECRET:19000:0:99999:7:::\nann::19000:1:365:7:30:20000:\n\
             bin:*:19000:0:99999:7:::\nyes:!$6$SECRET$SECRET:19000::::::\nold:SECRETdes1234:1::::::\nno:!*:::::::\nlk:!:::::::\n";
-        for shell in shells() {
+        for shell in SHELLS {
             let (seen, all) = observe(shell, passwd, "root:x:0:\nadm:x:4:ann, bin\n", shadow);
             assert!(!all.contains("SECRET") && !all.contains("HASH"), "{all}");
-            let accounts = seen.yes().unwrap_or_else(|| panic!("{shell} {seen:?}"));
+            let accounts = seen.yes().unwrap_or_else(|| panic!("{shell:?} {seen:?}"));
             let by = |name: &str| accounts.users.iter().find(|u| u.name == name).unwrap();
             let kind = |name: &str| by(name).shadow.clone().unwrap().password;
             assert_eq!(kind("root"), PasswordKind::Set("y".into()));
@@ -268,7 +273,7 @@ mod tests {
             "root:x:zero:0::/root:/bin/sh\n",
             "\n",
         ] {
-            let (seen, _) = observe("sh", passwd, "root:x:0:\n", "");
+            let (seen, _) = observe(SHELLS[0], passwd, "root:x:0:\n", "");
             assert!(matches!(seen, Seen::No(_)), "{passwd} {seen:?}");
         }
         assert!(matches!(seen(2, ""), Seen::No(_)));

@@ -59,14 +59,15 @@ files_glob() {
 }
 "#;
 
-/// What follows once every path is sorted.
+/// What follows once every path is sorted. Programs are named by their path, because busybox's
+/// sh would run its own, whose tar knows too little.
 const TELL: &str = r#"_r=
-[ -z "$f_live" ] || _r=$(readlink -f -- $f_live 2>/dev/null)
+[ -z "$f_live" ] || _r=$(/bin/readlink -f -- $f_live 2>/dev/null)
 frame section files.absent 0 "$f_absent"
 frame section files.hidden 0 "$f_hidden"
 frame section files.links 0 "$f_live"
 frame section files.targets 0 "$_r"
-_o=$(stat -c '@STAT@' -- $f_text $_r / $f_meta $f_links 2>/dev/null)
+_o=$(/usr/bin/stat -c '@STAT@' -- $f_text $_r / $f_meta $f_links 2>/dev/null)
 frame section files.stat 0 "$_o"
 _c= _t=0
 for _l in $_o; do
@@ -81,7 +82,7 @@ for _l in $_o; do
   _c="$_c$_p$nl"
 done
 _o=
-[ -z "$_c$f_links" ] || _o=$(tar -cPf - -b1 --no-recursion --hard-dereference --numeric-owner --format=gnu -- $_c $f_links 2>/dev/null | base64 -w0)
+[ -z "$_c$f_links" ] || _o=$(/bin/tar -cPf - -b1 --no-recursion --hard-dereference --numeric-owner --format=gnu -- $_c $f_links 2>/dev/null | /usr/bin/base64 -w0)
 frame section files.tar 0 "$_o"
 set +f
 IFS=' 	
@@ -539,34 +540,17 @@ fn bracket(pattern: &[char], at: usize, c: Option<char>) -> Option<usize> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::shell::{FrameReader, Limits, Nonce, assemble};
+    use crate::host::probe::section::testing::{SHELLS, frames};
     use proptest::prelude::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::process::Command;
 
-    /// The shells that are there to be tried; dash, as `sh`, always is.
-    pub(crate) fn shells() -> Vec<&'static str> {
-        let there = |s: &&str| Command::new(s).args(["-c", ":"]).output().is_ok();
-        ["sh", "bash"].into_iter().filter(there).collect()
-    }
-
-    /// Runs the body of a probe, and gives back what it said.
-    pub(crate) fn run(shell: &str, body: &str) -> Vec<Frame> {
-        let nonce = Nonce::draw();
-        let program = assemble(&nonce, &format!("probe() {{\n{body}\n}}"), "probe");
-        let out = Command::new(shell).arg("-c").arg(program).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&out.stderr), "", "{shell}");
-        let mut reader = FrameReader::new(&nonce, Limits::default());
-        reader.push(&out.stdout).unwrap();
-        std::iter::from_fn(|| reader.next_frame()).collect()
-    }
-
-    fn observe(shell: &str, q: &Queries) -> Snapshot {
+    fn observe(shell: &[&str], q: &Queries) -> Snapshot {
         let mut out = Snapshot::default();
         let body = script(q).unwrap().unwrap();
-        read(&run(shell, &body), q, &mut out);
+        read(&frames(shell, &body), q, &mut out);
         out
     }
 
@@ -606,10 +590,10 @@ pub(crate) mod tests {
         q.file(&at("-rf"));
         q.text(&at("missing/deeper"));
         q.text("/etc/shadow");
-        for shell in shells() {
+        for shell in SHELLS {
             let s = observe(shell, &q);
             let found = s.globs[&at("*.conf")].yes().unwrap();
-            assert_eq!(found.len(), 11, "{shell} {found:?}");
+            assert_eq!(found.len(), 11, "{shell:?} {found:?}");
             assert_eq!(s.globs[&at("nothing-*")], Seen::Yes(vec![]));
             assert_eq!(s.files[&at("missing/deeper")], Seen::Absent);
 
@@ -654,7 +638,7 @@ pub(crate) mod tests {
         symlink("../real", at("d/link")).unwrap();
         let mut q = Queries::default();
         q.text(&at("d/link"));
-        for shell in shells() {
+        for shell in SHELLS {
             let s = observe(shell, &q);
             let (end, state) = followed(&s, &at("d/link"));
             assert_eq!(end, at("real"));
@@ -670,7 +654,7 @@ pub(crate) mod tests {
         let mut q = Queries::default();
         q.texts(&format!("{}/*", dir.path().display()));
         q.text("/a\nb");
-        for shell in shells() {
+        for shell in SHELLS {
             let s = observe(shell, &q);
             assert!(s.globs.values().all(|g| matches!(g, Seen::No(_))), "{s:?}");
             assert!(matches!(s.files["/a\nb"], Seen::No(_)));
