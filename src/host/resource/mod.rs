@@ -6,6 +6,8 @@ pub mod file;
 pub mod key_value;
 pub mod line;
 pub mod paths;
+pub mod sshd;
+pub mod sshd_config;
 
 use std::fmt::Debug;
 
