@@ -12,6 +12,9 @@ pub mod packages;
 pub(crate) mod section;
 pub mod sysctls;
 pub mod units;
+pub mod accounts;
+pub mod files;
+pub mod sshd;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,7 +85,9 @@ macro_rules! probes {
     };
 }
 
-probes![];
+probes![
+    sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+];
 
 /// The observing program, but for the nonce.
 #[derive(Debug)]

@@ -7,6 +7,12 @@ pub mod kernel_module;
 pub mod mount;
 pub mod sysctl;
 mod sysctl_files;
+pub mod file;
+pub mod key_value;
+pub mod line;
+pub mod paths;
+pub mod sshd;
+pub mod sshd_config;
 
 use std::fmt::Debug;
 
@@ -187,4 +193,12 @@ macro_rules! resources {
     };
 }
 
-resources! {}
+resources! {
+    sysctl: sysctl::Sysctl,
+    kernel_module: kernel_module::KernelModule,
+    file: file::File,
+    key_value: key_value::KeyValue,
+    line: line::Line,
+    mount: mount::Mount,
+    sshd: sshd::Sshd,
+}
