@@ -154,7 +154,7 @@ impl Diagnostic {
             problem.message,
         )
         .label(problem.label);
-        diagnostic.help = problem.help;
+        diagnostic.help = problem.help.map(str::to_owned);
         if let Some((span, label)) = problem.related {
             diagnostic = diagnostic.related(Place::new(source, span), label);
         }
@@ -199,7 +199,7 @@ impl Diagnostic {
         }
         let mut files: Vec<&Arc<Source>> = Vec::new();
         for (place, ..) in &marks {
-            if !files.iter().any(|file| *file == &place.source) {
+            if !files.contains(&&place.source) {
                 files.push(&place.source);
             }
         }
@@ -211,9 +211,8 @@ impl Diagnostic {
                 let shown_part = lines_around(&file.text, spans);
                 let notes = here().map(|(place, label, kind)| {
                     let span = marked(&file.text, &place.span);
-                    let note = kind
-                        .clone()
-                        .span(span.start - shown_part.start..span.end - shown_part.start);
+                    let note =
+                        kind.span(span.start - shown_part.start..span.end - shown_part.start);
                     match label.is_empty() {
                         true => note,
                         false => note.label(shown(label)),

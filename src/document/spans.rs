@@ -18,11 +18,11 @@ const MAX_DEPTH: usize = 48;
 pub struct Problem {
     pub code: &'static str,
     pub message: String,
-    pub label: String,
+    pub label: &'static str,
     pub span: Range<usize>,
-    pub help: Option<String>,
-    /// Another place that has to do with it.
-    pub related: Option<(Range<usize>, String)>,
+    pub help: Option<&'static str>,
+    /// Another place that has to do with it, and what to say there.
+    pub related: Option<(Range<usize>, &'static str)>,
 }
 
 /// A piece of a document. Spans are byte ranges of the text.
@@ -210,7 +210,7 @@ pub fn parse(text: &str) -> Result<Option<Node>, Problem> {
     if text.len() > MAX_BYTES {
         let help = "split it: a baseline may `include` others";
         return Err(Problem {
-            help: Some(help.into()),
+            help: Some(help),
             ..problem("too-large", "the document is larger than 1 MiB", 0..0)
         });
     }
@@ -250,7 +250,7 @@ fn problem(code: &'static str, message: impl Into<String>, span: Range<usize>) -
     Problem {
         code,
         message: message.into(),
-        label: String::new(),
+        label: "",
         span,
         help: None,
         related: None,
@@ -323,7 +323,7 @@ impl Builder<'_> {
         let indent = self.text.get(line_start..).unwrap_or_default();
         let blank = indent.len() - indent.trim_start_matches([' ', '\t']).len();
         found.help = if indent.get(..blank).is_some_and(|b| b.contains('\t')) {
-            Some("indent with spaces: YAML takes no tabs".into())
+            Some("indent with spaces: YAML takes no tabs")
         } else if error.info().contains("simple key") || error.info().contains("mapping values") {
             Some("a text with `: ` in it stands between quotes; keys of one mapping have the same indent".into())
         } else {
@@ -332,10 +332,10 @@ impl Builder<'_> {
         found
     }
 
-    fn refuse(&self, what: &str, help: &str, span: Range<usize>) -> Problem {
+    fn refuse(&self, what: &str, help: &'static str, span: Range<usize>) -> Problem {
         Problem {
-            label: "not taken here".into(),
-            help: Some(help.into()),
+            label: "not taken here",
+            help: Some(help),
             ..problem(
                 "yaml-feature",
                 format!("{what} are not allowed in our documents"),
@@ -471,9 +471,9 @@ impl Builder<'_> {
                     }
                     if let Some(first) = entries.iter().find(|entry| entry.key == text) {
                         return Err(Problem {
-                            label: "here again".into(),
-                            help: Some("keep one of them".into()),
-                            related: Some((first.key_span.clone(), "first here".into())),
+                            label: "here again",
+                            help: Some("keep one of them"),
+                            related: Some((first.key_span.clone(), "first here")),
                             ..problem(
                                 "duplicate-key",
                                 format!("the key `{text}` stands twice in one mapping"),
