@@ -4,6 +4,7 @@
 
 pub mod fold;
 mod group;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod next;
