@@ -9,6 +9,7 @@ pub mod json;
 pub mod junit;
 mod next;
 mod paint;
+pub mod progress;
 mod score;
 mod terminal;
 mod words;

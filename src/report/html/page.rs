@@ -40,7 +40,7 @@ pub struct Page {
     kind: String,
     run: String,
     when: String,
-    took: Option<String>,
+    took: String,
     by: String,
     playbook: String,
     verb: String,
@@ -277,7 +277,7 @@ impl Page {
             kind: kind(&view.verb),
             run: name(&view.run),
             when: when(&view.started),
-            took: ending.map(|e| duration(e.millis)),
+            took: ending.map_or("it did not end".into(), |e| duration(e.millis)),
             by: name(&view.by),
             playbook: name(&view.playbook),
             verb: name(&view.verb),
@@ -347,7 +347,6 @@ fn when(time: &str) -> String {
 fn verdict(view: &RunView) -> Verdict {
     let counts = Counts::of(view.findings());
     let missing = view.not_seen().count();
-    let failing = groups(view, |f| f.status == Status::Fail).len();
     let critical = view
         .findings()
         .filter(|f| f.status == Status::Fail && f.severity == Severity::Critical)
@@ -370,9 +369,8 @@ fn verdict(view: &RunView) -> Verdict {
     };
     let mut said = Vec::new();
     if failed > 0 {
-        let verb = if failed == 1 { "was" } else { "were" };
         said.push(format!(
-            "On {} a change failed or {verb} taken back.",
+            "On {} a change failed or was taken back.",
             count(failed, "host")
         ));
     }
@@ -388,7 +386,7 @@ fn verdict(view: &RunView) -> Verdict {
             .collect::<std::collections::BTreeSet<_>>()
             .len();
         said.push(format!(
-            "{} of {} judged demands are not met ({worst}), by {} in {failing} kinds.",
+            "{} of {} judged demands are not met, {worst}: {}.",
             counts.fail,
             counts.judged(),
             count(rules, "rule"),
@@ -586,6 +584,16 @@ fn set_diff_line(line: &str) -> DiffLine {
     }
 }
 
+/// Counts in words, and how many hosts are not among them.
+fn over_all_hosts(view: &RunView, counts: Counts) -> String {
+    let missing = view.not_seen().count();
+    let words = count_words(counts);
+    match missing {
+        0 => words,
+        n => format!("{words}, {} not seen", count(n, "host")),
+    }
+}
+
 fn framework_rows(view: &RunView) -> Vec<Framework> {
     let row = |row: &crate::report::ControlRow| Requirement {
         id: name(&row.id),
@@ -599,7 +607,7 @@ fn framework_rows(view: &RunView) -> Vec<Framework> {
                 title: prose(title),
             })
             .collect(),
-        detail: count_words(row.counts),
+        detail: over_all_hosts(view, row.counts),
     };
     frameworks(view)
         .iter()
@@ -747,7 +755,7 @@ fn all_rules(view: &RunView) -> Vec<RuleRow> {
             title: prose(&finding.title),
             area: name(&finding.area),
             severity: finding.severity.word(),
-            detail: count_words(counts),
+            detail: over_all_hosts(view, counts),
         })
         .collect()
 }
