@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::words::{count, duration, outcome_word};
 use crate::journal::{Event, HostOutcome, Record, StepOutcome};
@@ -297,75 +297,60 @@ fn alarm(host: &str, text: &str) -> Option<Line> {
     })
 }
 
-/// One bar for the whole run, and below it one line for each running host, as many as fit.
+/// One bar for the whole run, and below it, as its message, one line for each running host, as
+/// many as fit.
 struct Bars {
-    multi: MultiProgress,
     total: ProgressBar,
-    /// Host → its line.
-    rows: Vec<(String, ProgressBar)>,
     most: usize,
 }
 
 impl Bars {
     fn new(height: usize, target: ProgressDrawTarget) -> Self {
-        let multi = MultiProgress::with_draw_target(target);
-        let total = multi.add(ProgressBar::new(0));
-        total.set_style(style(
-            "{prefix} {bar:24} {pos}/{len} hosts  {elapsed}  {msg}",
-        ));
-        // The clock goes on between events; one ticking bar redraws them all.
+        let total = ProgressBar::with_draw_target(Some(0), target);
+        let template = "{prefix} {bar:24} {pos}/{len} hosts  {elapsed}{msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            total.set_style(style);
+        }
+        // The clock goes on between events.
         total.enable_steady_tick(std::time::Duration::from_millis(250));
         Bars {
-            multi,
             total,
-            rows: Vec::new(),
             most: height.saturating_sub(4).clamp(1, 16),
         }
     }
 
     fn show(&mut self, tracker: &Tracker, said: Option<Line>) {
         if let Some(line) = said {
-            // A terminal that is gone is no reason to stop a run.
-            let _ = self.multi.println(line.text);
+            self.total.println(line.text);
         }
         self.total.set_prefix(tracker.verb.clone());
         self.total.set_length(tracker.hosts.len() as u64);
         self.total.set_position(tracker.ended() as u64);
-        if let Some((wave, of)) = tracker.wave.filter(|(_, of)| *of > 1) {
-            self.total.set_message(format!("wave {wave} of {of}"));
-        }
-        let (multi, running) = (&self.multi, visible(tracker, self.most));
-        self.rows.retain(|(host, bar)| {
-            let stays = running.iter().any(|(name, _)| name == host);
-            if !stays {
-                bar.finish_and_clear();
-                multi.remove(bar);
-            }
-            stays
-        });
-        for (host, stage) in running {
-            let known = self.rows.iter().position(|(name, _)| name == host);
-            let at = known.unwrap_or_else(|| {
-                let bar = self.multi.add(ProgressBar::new_spinner());
-                bar.set_style(style("  {prefix:24} {msg}"));
-                bar.set_prefix(clean(host, 24));
-                self.rows.push((host.to_owned(), bar));
-                self.rows.len() - 1
-            });
-            if let Some((_, bar)) = self.rows.get(at) {
-                bar.set_message(stage.words());
-            }
-        }
+        self.total.set_message(message(tracker, self.most));
     }
 }
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        for (_, bar) in &self.rows {
-            bar.finish_and_clear();
-        }
         self.total.finish_and_clear();
     }
+}
+
+fn message(tracker: &Tracker, most: usize) -> String {
+    let mut message = String::new();
+    if let Some((wave, of)) = tracker.wave.filter(|(_, of)| *of > 1) {
+        message = format!("  wave {wave} of {of}");
+    }
+    let running = tracker.hosts.iter().filter(|(_, s)| s.is_running()).count();
+    let shown = visible(tracker, most);
+    for (host, stage) in &shown {
+        let host = clean(host, 24);
+        message.push_str(&format!("\n  {host:24}  {}", stage.words()));
+    }
+    if running > shown.len() {
+        message.push_str(&format!("\n  and {} more", running - shown.len()));
+    }
+    message
 }
 
 /// The running hosts to show: those that are furthest first, then those that still connect.
@@ -379,10 +364,6 @@ fn visible(tracker: &Tracker, most: usize) -> Vec<(&str, Stage)> {
     running.sort_by_key(|(_, stage)| *stage == Stage::Connecting);
     running.truncate(most);
     running
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 #[cfg(test)]
@@ -441,6 +422,7 @@ mod tests {
         tracker.take(&fixture::connected(&hosts[40], "observe"));
         let shown = visible(&tracker, 8);
         assert_eq!(shown.len(), 8);
+        assert!(message(&tracker, 8).ends_with("\n  and 42 more"));
         assert_eq!(shown[0], (hosts[40].as_str(), Stage::Observing));
         for event in &events {
             tracker.take(event);
@@ -488,10 +470,10 @@ mod tests {
         for event in fixture::apply() {
             let said = tracker.take(&event);
             bars.show(&tracker, said.filter(|line| line.alarm));
-            most = most.max(bars.rows.len());
+            most = most.max(bars.total.message().lines().count());
         }
-        assert_eq!(most, 2);
-        assert!(bars.rows.is_empty());
+        assert_eq!(most, 3);
+        assert_eq!(bars.total.message(), "  wave 2 of 3");
         assert_eq!(bars.total.position(), 4);
     }
 }
