@@ -1,10 +1,13 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod command;
 pub(crate) mod demand;
 pub(crate) mod glob;
 pub mod kernel_module;
+pub mod listener;
 pub mod mount;
+pub mod service;
 pub mod sysctl;
 mod sysctl_files;
 pub mod file;
