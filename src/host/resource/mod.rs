@@ -16,6 +16,8 @@ pub mod line;
 pub mod paths;
 pub mod sshd;
 pub mod sshd_config;
+pub mod sudoers;
+pub mod sudoers_file;
 
 use std::fmt::Debug;
 
