@@ -11,6 +11,7 @@ use crate::host::act::RunId;
 use crate::host::run::{Recorder, RunEnd, code};
 use crate::journal::{Event, Journal, Runs, SystemClock, state_dir};
 use crate::reach::{AnyReach, LocalReach, Reach, SshOptions, SshReach};
+use crate::report::progress::{self, Progress};
 use crate::report::{self, RunView};
 
 use super::ask::Prompt;
@@ -91,7 +92,8 @@ where
     let run = RunId::new(&id).ok_or_else(|| anyhow::anyhow!("the run's id {id} is not one"))?;
     let journal = Journal::new(writer);
     if !manner.quiet && !manner.json {
-        let _ = 0; //TEMP
+        let mut progress = Progress::new(progress_mode());
+        journal.subscribe(Box::new(move |record| progress.take(record)));
     }
     journal.append(&Event::RunStarted {
         run: id,
@@ -137,11 +139,26 @@ where
     Ok(code)
 }
 
+/// Bars where standard error is a terminal, plain lines elsewhere.
+fn progress_mode() -> progress::Mode {
+    use std::io::IsTerminal;
+    match terminal_size() {
+        Some((height, _)) if std::io::stderr().is_terminal() => progress::Mode::Bars { height },
+        _ => progress::Mode::Plain(Box::new(std::io::stderr())),
+    }
+}
+
+/// Lines and columns of the terminal at standard error.
+fn terminal_size() -> Option<(usize, usize)> {
+    let (height, width) = console::Term::stderr().size_checked()?;
+    Some((usize::from(height), usize::from(width)))
+}
+
 /// What is said at the end, made from the journal alone.
 fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow::Result<()> {
     let view = report::load(&journal.dir())?;
     if let Some(path) = &manner.html {
-        write(path, &String::from("TEMP"))?;
+        write(path, &report::html::text(&view)?)?;
     }
     if let Some(path) = &manner.junit {
         write(path, &report::junit::text(&view))?;
@@ -156,7 +173,9 @@ fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow
 
 /// The terminal summary, as wide and as colourful as standard output allows.
 pub fn summary(view: &RunView, full_diff: bool, inventory: Option<String>) -> String {
+    let width = terminal_size().map_or(100, |(_, width)| width.clamp(60, 160));
     let style = report::Style {
+        width,
         color: super::colour(&std::io::stdout()),
         full_diff,
         inventory,

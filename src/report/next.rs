@@ -63,7 +63,11 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
     });
     if view.verb == "apply" && changed {
         say(
-            format!("seawall rollback {}", word(&view.run)),
+            format!(
+                "seawall rollback {} -i {}",
+                word(&view.run),
+                word(inventory.unwrap_or("INVENTORY"))
+            ),
             "brings back what was".to_owned(),
         );
     }

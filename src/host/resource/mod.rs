@@ -204,6 +204,10 @@ resources! {
     file: file::File,
     key_value: key_value::KeyValue,
     line: line::Line,
+    service: service::Service,
     mount: mount::Mount,
     sshd: sshd::Sshd,
+    sudoers: sudoers::SudoRule,
+    command: command::Command,
+    listener: listener::Listener,
 }
