@@ -325,7 +325,9 @@ impl Builder<'_> {
         found.help = if indent.get(..blank).is_some_and(|b| b.contains('\t')) {
             Some("indent with spaces: YAML takes no tabs")
         } else if error.info().contains("simple key") || error.info().contains("mapping values") {
-            Some("a text with `: ` in it stands between quotes; keys of one mapping have the same indent".into())
+            Some(
+                "a text with `: ` in it stands between quotes; keys of one mapping have the same indent",
+            )
         } else {
             None
         };
@@ -498,9 +500,7 @@ impl Open {
 
 fn key_is_no_text(span: Range<usize>) -> Problem {
     Problem {
-        help: Some(
-            "a text that begins with `{` or `[` stands between quotes, e.g. \"{{ name }}\"".into(),
-        ),
+        help: Some("a text that begins with `{` or `[` stands between quotes, e.g. \"{{ name }}\""),
         ..problem("not-yaml", "a key must be a text", span)
     }
 }

@@ -148,23 +148,9 @@ impl<'s> Walk<'s> {
     /// The kinds and their parameters, where a mapping with exactly one of certain keys may
     /// stand: a resource.
     fn kinds(&self, schema: &'s Value) -> Option<Vec<(&'s str, &'s Value)>> {
-        let one =
-            |schema: &'s Value| schema.get("maxProperties").and_then(Value::as_u64) == Some(1);
-        let properties = |schema: &'s Value| schema.get("properties")?.as_object();
-        if let (true, Some(properties)) = (one(schema), properties(schema)) {
-            return Some(properties.iter().map(|(k, v)| (k.as_str(), v)).collect());
-        }
-        let mut kinds = Vec::new();
-        for branch in branches(schema)? {
-            let (branch, _) = self.follow(branch);
-            let properties = properties(branch)?;
-            let required = branch.get("required").and_then(Value::as_array)?;
-            if properties.len() != 1 || required.len() != 1 {
-                return None;
-            }
-            kinds.extend(properties.iter().map(|(k, v)| (k.as_str(), v)));
-        }
-        Some(kinds)
+        let most = schema.get("maxProperties").and_then(Value::as_u64);
+        let properties = schema.get("properties")?.as_object()?;
+        (most == Some(1)).then(|| properties.iter().map(|(k, v)| (k.as_str(), v)).collect())
     }
 
     fn one_kind(&mut self, node: &Node, kinds: &[(&'s str, &'s Value)]) {
@@ -193,17 +179,21 @@ impl<'s> Walk<'s> {
             return;
         };
         match kinds.iter().find(|(name, _)| *name == entry.key) {
+            Some((name, _)) if entry.value.is_null() => {
+                let message = format!("the resource `{name}` has no parameters");
+                let error = Diagnostic::error("wrong-type", self.place(&entry.key_span), message)
+                    .help(
+                        "write them inside braces, `- kind: {…}`, or below it with a deeper indent",
+                    );
+                self.found.push(error);
+            }
             Some((name, schema)) => {
-                let what = format!("the resource `{name}`");
-                self.value(
-                    &entry.value,
-                    schema,
-                    &At {
-                        what,
-                        key: None,
-                        kind: true,
-                    },
-                );
+                let at = At {
+                    what: format!("the resource `{name}`"),
+                    key: None,
+                    kind: true,
+                };
+                self.value(&entry.value, schema, &at);
             }
             None => {
                 let message = format!("there is no kind of resource named `{}`", entry.key);

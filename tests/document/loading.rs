@@ -150,7 +150,7 @@ fn a_playbook_comes_with_its_rules_and_their_places() {
         shadow.resource_places[0].field("absent").line_column(),
         (14, 9)
     );
-    let Resource::File(file) = &shadow.rule.resources[0] else {
+    let Some(file) = &shadow.rule.resources[0].file else {
         panic!("not a file");
     };
     assert_eq!(
@@ -197,13 +197,17 @@ fn variables_hold_by_layer_and_fill_resources() {
     assert!(of("web-1", &[("tries", "x")]).unwrap_err()[0].contains("the command line"));
 
     let variables = of("web-1", &[]).unwrap();
-    let Resource::Sysctl(tries) = resolve(&loaded.rules[2].rule.resources[0], &variables).unwrap()
+    let Some(tries) = resolve(&loaded.rules[2].rule.resources[0], &variables)
+        .unwrap()
+        .sysctl
     else {
         panic!("not a sysctl");
     };
     assert_eq!(tries.value.at_most, Some(6));
     assert!(tries.value.pending.is_empty());
-    let Resource::File(motd) = resolve(&loaded.rules[1].rule.resources[1], &variables).unwrap()
+    let Some(motd) = resolve(&loaded.rules[1].rule.resources[1], &variables)
+        .unwrap()
+        .file
     else {
         panic!("not a file");
     };
