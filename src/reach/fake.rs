@@ -11,11 +11,14 @@ use super::{
 /// What a scripted place answers to a program: its standard output, and how it ended.
 pub type Script = Arc<dyn Fn(&Target, &str) -> Result<(Vec<u8>, Ended), ReachError> + Send + Sync>;
 
+/// Says why a connection to a target fails; `None` where it does not.
+type Refuse = Arc<dyn Fn(&Target) -> Option<ReachError> + Send + Sync>;
+
 /// Answers by a script, or runs programs in a local sh. Counts its connections.
 #[derive(Clone)]
 pub struct FakeReach {
     mode: Mode,
-    refuse: Option<Arc<dyn Fn(&Target) -> Option<ReachError> + Send + Sync>>,
+    refuse: Option<Refuse>,
     connections: Arc<AtomicUsize>,
 }
 

@@ -173,32 +173,39 @@ impl Proofs {
     }
 }
 
-#[derive(Default)]
-pub(super) struct KeyStore {
-    files: Mutex<HashMap<PathBuf, Arc<OnceCell<Arc<KeyFile>>>>>,
-    agents: Mutex<HashMap<PathBuf, Arc<OnceCell<Arc<Vec<AgentIdentity>>>>>>,
+/// Things that are made once and then shared by all who ask for them.
+pub(super) struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+
+impl<K, V> Default for Once<K, V> {
+    fn default() -> Self {
+        Once(Mutex::default())
+    }
 }
 
-/// The cell for one key of a map that many tasks share.
-pub(super) fn cell<K: std::hash::Hash + Eq + Clone, V>(
-    map: &Mutex<HashMap<K, Arc<OnceCell<V>>>>,
-    key: &K,
-) -> Arc<OnceCell<V>> {
-    let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-    Arc::clone(map.entry(key.clone()).or_default())
+impl<K: std::hash::Hash + Eq, V> Once<K, V> {
+    pub(super) fn cell(&self, key: K) -> Arc<OnceCell<V>> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(map.entry(key).or_default())
+    }
+}
+
+#[derive(Default)]
+pub(super) struct KeyStore {
+    files: Once<PathBuf, Arc<KeyFile>>,
+    agents: Once<PathBuf, Arc<Vec<AgentIdentity>>>,
 }
 
 impl KeyStore {
     async fn file(&self, path: &Path) -> Arc<KeyFile> {
         let path = path.to_owned();
-        let cell = cell(&self.files, &path);
+        let cell = self.files.cell(path.clone());
         let file = cell.get_or_init(|| async move { Arc::new(KeyFile::load(&path)) });
         Arc::clone(file.await)
     }
 
     async fn agent(&self, socket: &Path) -> Arc<Vec<AgentIdentity>> {
         let socket = socket.to_owned();
-        let cell = cell(&self.agents, &socket);
+        let cell = self.agents.cell(socket.clone());
         let identities = cell.get_or_init(|| async move {
             let list = async {
                 let mut agent = connect_agent(&socket).await.ok()?;

@@ -17,8 +17,8 @@ use russh::{MethodKind, MethodSet};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
+use super::client::{Client, Seen};
 use super::keys::{Proof, Proofs, connect_agent};
-use super::ssh::{Client, Seen};
 use super::{Ask, Phase, ReachError, SshOptions};
 use crate::shell::clean;
 

@@ -4,6 +4,7 @@
 
 mod algorithms;
 mod any;
+mod client;
 mod config;
 mod fake;
 mod host_key;

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::ssh::{Client, Seen, describe, within};
+use super::client::{Client, Seen, describe};
+use super::ssh::within;
 use super::start::{Gate, Start, keep};
 use super::{Become, Ended, OnOutput, Phase, ReachError, SshOptions};
 use crate::shell::clean;

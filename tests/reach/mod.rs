@@ -3,4 +3,5 @@
 mod hostile;
 mod known_hosts;
 mod openssh;
+mod programs;
 mod support;

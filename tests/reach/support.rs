@@ -5,14 +5,15 @@ use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use seawall::reach::{
-    ConfigSource, Ended, Reach, ReachError, Session, SshOptions, SshReach, Target,
+    Ask, ConfigSource, Ended, Reach, ReachError, Session, SshOptions, SshReach, Target,
 };
+use secrecy::SecretString;
 use tempfile::TempDir;
 
 const SSHD: &str = "/usr/sbin/sshd";
@@ -218,4 +219,44 @@ pub async fn refused(reach: &SshReach, target: &Target) -> ReachError {
         Ok(session) => panic!("it let us in: {:?}", session.facts()),
         Err(error) => error,
     }
+}
+
+/// Answers with what a test says, and counts how often it was asked.
+#[derive(Default)]
+pub struct Answers {
+    pub passphrase: Option<&'static str>,
+    pub sudo: Option<&'static str>,
+    pub asked: AtomicUsize,
+}
+
+impl Answers {
+    fn give(&self, text: Option<&str>) -> Option<SecretString> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        text.map(SecretString::from)
+    }
+}
+
+impl Ask for Answers {
+    fn passphrase(&self, _key: &Path) -> Option<SecretString> {
+        self.give(self.passphrase)
+    }
+
+    fn password(&self, _who: &str) -> Option<SecretString> {
+        self.give(None)
+    }
+
+    fn sudo_password(&self, _host: &str) -> Option<SecretString> {
+        self.give(self.sudo)
+    }
+
+    fn answer(&self, _host: &str, _prompt: &str, _echo: bool) -> Option<SecretString> {
+        self.give(None)
+    }
+}
+
+pub fn asking(answers: &Arc<Answers>) -> SshReach {
+    SshReach::new(SshOptions {
+        ask: Some(Arc::clone(answers) as Arc<dyn Ask>),
+        ..options()
+    })
 }
