@@ -7,6 +7,7 @@ pub(crate) mod glob;
 pub mod kernel_module;
 pub mod listener;
 pub mod mount;
+pub mod package;
 pub mod service;
 pub mod sysctl;
 mod sysctl_files;
