@@ -390,7 +390,9 @@ fn file_functions(work: &FileWork) -> Result<Functions, NulInText> {
 
 fn same_ownership(own: &super::intent::Ownership, path: &str) -> Result<String, NulInText> {
     let wanted = quote(&format!("{:o} {} {}", own.mode, own.owner, own.group))?;
-    Ok(format!("[ \"$(stat -c '%a %U %G' -- {path})\" = {wanted} ]"))
+    Ok(format!(
+        "[ \"$(stat -c '%a %U %G' -- {path})\" = {wanted} ]"
+    ))
 }
 
 /// A new file beside the old one, judged, then put in its place in one move.

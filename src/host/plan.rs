@@ -402,10 +402,7 @@ fn file_diff(work: &FileWork) -> Option<String> {
                 state.owner, state.group, state.mode
             ));
         }
-        diff.push_str(&format!(
-            "+{}:{} {:04o}\n",
-            own.owner, own.group, own.mode
-        ));
+        diff.push_str(&format!("+{}:{} {:04o}\n", own.owner, own.group, own.mode));
     }
     (!diff.is_empty()).then_some(diff)
 }

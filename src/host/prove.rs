@@ -97,10 +97,7 @@ fn compare(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut V
                 compare(&format!("{path}/{i}"), a, b, out);
             }
         }
-        (a, b) if a != b => out.push(crate::shell::clean(
-            &format!("{path}: {a} is now {b}"),
-            300,
-        )),
+        (a, b) if a != b => out.push(crate::shell::clean(&format!("{path}: {a} is now {b}"), 300)),
         _ => {}
     }
 }

@@ -11,7 +11,7 @@ use crate::model::{Control, Severity};
 use crate::shell::{Nonce, NulInText};
 
 use super::probe::{self, Queries};
-use super::resource::{AnyResource, Resource};
+use super::resource::AnyResource;
 
 /// One rule, ready to be judged.
 #[derive(Clone, Debug)]

@@ -73,10 +73,7 @@ macro_rules! probes {
     };
 }
 
-probes![
-    facts, sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
-    walk,
-];
+probes![];
 
 /// The observing program, but for the nonce.
 #[derive(Debug)]

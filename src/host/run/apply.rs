@@ -42,7 +42,13 @@ async fn treat_session(
     };
     let mut judged = judge::judge(&job.rules, &before, shared.settings.today);
     let plan = plan::plan(&job.rules, &mut judged, &before, &*shared.settings.wanted);
-    if shared.settings.mode == Mode::Check || plan.is_empty() {
+    if shared.settings.mode == Mode::DryRun && !plan.is_empty() {
+        shared.recorder.event(Event::Planned {
+            host: job.target.name.clone(),
+            changes: plan.notes(),
+        })?;
+    }
+    if shared.settings.mode != Mode::Apply || plan.is_empty() {
         let findings = only_findings(judged);
         let outcome = if falls_short(&findings) {
             HostOutcome::Findings
@@ -84,7 +90,11 @@ fn unreachable(job: &Job, error: &ReachError, shared: &Shared) -> Result<End, St
         reason: clean(&error.reason, 400),
         hint: error.hint.as_deref().map(|h| clean(h, 400)),
     })?;
-    let findings = judge::unseen(&job.rules, &host, &format!("the host was not seen: {reason}"));
+    let findings = judge::unseen(
+        &job.rules,
+        &host,
+        &format!("the host was not seen: {reason}"),
+    );
     Ok((end(job, HostOutcome::Unknown, findings), Some(reason)))
 }
 
@@ -111,14 +121,7 @@ async fn observe(
         )));
     }
     let snapshot = probe::read(&said.frames, &job.rules.queries, &job.target.name, &taken);
-    keep_snapshot(
-        job,
-        &snapshot,
-        when,
-        begun.elapsed(),
-        said.bytes,
-        shared,
-    )?;
+    keep_snapshot(job, &snapshot, when, begun.elapsed(), said.bytes, shared)?;
     Ok(Ok(snapshot))
 }
 
@@ -144,7 +147,7 @@ fn keep_snapshot(
 }
 
 /// A file name in the run's folder: hosts' names may hold anything.
-pub(crate) fn file_name(what: &str, host: &str, when: &str) -> String {
+pub fn file_name(what: &str, host: &str, when: &str) -> String {
     let safe: String = host
         .chars()
         .map(|c| {
@@ -196,6 +199,7 @@ impl Change<'_> {
         if let Some(why) = acted.refused {
             return self.refused(why);
         }
+        let any_done = acted.any_done();
         let Some(after) = acted.after else {
             let error = ReachError::new(
                 crate::model::Phase::Run,
@@ -203,7 +207,7 @@ impl Change<'_> {
             );
             return self.lost(&error).await;
         };
-        if !acted.any_done() {
+        if !any_done {
             let after = judge::judge(&job.rules, &after, shared.settings.today);
             let findings = prove::after_change(&self.judged, after, &self.plan, &acted.outcomes);
             let reason = "none of the changes could be made".to_owned();

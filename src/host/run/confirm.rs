@@ -36,7 +36,9 @@ pub(super) async fn confirm(
         match tokio::time::timeout_at(until.into(), keep(target, shared, run)).await {
             Ok(answer) => match answer? {
                 Ok(()) => {
-                    shared.recorder.event(Event::Confirmed { host: host.clone() })?;
+                    shared
+                        .recorder
+                        .event(Event::Confirmed { host: host.clone() })?;
                     return Ok(Ok(()));
                 }
                 Err(Refusal::TooLate(state)) => {
@@ -131,7 +133,9 @@ pub(super) async fn await_undo(
                     told = true;
                     shared.recorder.event(Event::Note {
                         host: Some(host.clone()),
-                        text: format!("{why}; the run is {state} on the host, waiting for its undo"),
+                        text: format!(
+                            "{why}; the run is {state} on the host, waiting for its undo"
+                        ),
                     })?;
                 }
                 _ => {}

@@ -249,7 +249,10 @@ impl OneHost {
             Err(why) => return Ok((HostOutcome::Failed, Some(why))),
         };
         if share.own.is_empty() && share.plan.is_empty() {
-            let why = format!("run {} changed nothing for rule {rule}", self.original.as_str());
+            let why = format!(
+                "run {} changed nothing for rule {rule}",
+                self.original.as_str()
+            );
             return Ok((HostOutcome::Failed, Some(why)));
         }
         if !share.plan.is_empty() {
@@ -265,11 +268,7 @@ impl OneHost {
         self.undo_steps(session, &own).await
     }
 
-    async fn change_back(
-        &self,
-        session: &mut dyn Session,
-        plan: &Plan,
-    ) -> Result<Outcome, String> {
+    async fn change_back(&self, session: &mut dyn Session, plan: &Plan) -> Result<Outcome, String> {
         let shared = &self.shared;
         let target = &self.host.target;
         shared.recorder.event(Event::Planned {
@@ -334,12 +333,7 @@ struct Share {
     plan: Plan,
 }
 
-fn share_of(
-    plan: &Plan,
-    rule: &str,
-    before: &Snapshot,
-    after: &Snapshot,
-) -> Result<Share, String> {
+fn share_of(plan: &Plan, rule: &str, before: &Snapshot, after: &Snapshot) -> Result<Share, String> {
     let mut share = Share {
         own: Vec::new(),
         plan: Plan::default(),
@@ -401,7 +395,7 @@ fn without(
         edits.iter().map(|(_, e)| e),
         original.and_then(|f| f.content.yes()).map(String::as_str),
     );
-    let current = now.as_ref().and_then(|f| f.content.yes());
+    let current = now.as_ref().and_then(|f| f.content.yes()).cloned();
     let start = original.map_or_else(
         || crate::host::intent::Ownership::root(0o644),
         |f| crate::host::intent::Ownership {
@@ -417,7 +411,7 @@ fn without(
     let back = FileWork {
         path: path.clone(),
         remove: text.is_none() && current.is_some(),
-        content: text.filter(|t| Some(t) != current),
+        content: text.filter(|t| Some(t) != current.as_ref()),
         directory: false,
         own,
         before: now,
@@ -427,10 +421,12 @@ fn without(
     Ok(Step {
         diff: crate::host::edit::unified_diff(
             path,
-            current.map(String::as_str),
-            back.content
-                .as_deref()
-                .or(if back.remove { None } else { current.map(String::as_str) }),
+            current.as_deref(),
+            back.content.as_deref().or(if back.remove {
+                None
+            } else {
+                current.as_deref()
+            }),
         ),
         rules: vec![rule.to_owned()],
         work: Work::File(back),

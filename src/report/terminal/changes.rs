@@ -1,0 +1,159 @@
+//! What was changed, with its diffs, and what could not be.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::Terminal;
+use crate::journal::StepOutcome;
+use crate::report::RunView;
+use crate::report::fold::ChangeView;
+use crate::report::paint::Ink;
+use crate::report::words::{count, diff_line, join, pad, some, step_word, whom, wrap};
+use crate::shell::clean;
+
+/// Lines of a diff that are shown unless all are asked for.
+const DIFF_LINES: usize = 12;
+
+impl Terminal {
+    pub(super) fn changes(&self, out: &mut String, view: &RunView) {
+        let merged = merge_changes(view);
+        if merged.is_empty() {
+            if view.verb == "apply" {
+                self.heading(
+                    out,
+                    "Changes",
+                    "none: nothing was left to do, or nothing could be",
+                );
+            }
+            return;
+        }
+        let done = merged
+            .iter()
+            .filter(|c| c.change.outcome == Some(StepOutcome::Done))
+            .count();
+        self.heading(
+            out,
+            "Changes",
+            &format!("{} done of {}", done, count(merged.len(), "change")),
+        );
+        let many = view.hosts.len();
+        let mut shown = BTreeSet::new();
+        for merged in merged.iter().take(self.style.rows) {
+            self.change(out, merged, many, &mut shown);
+        }
+        if merged.len() > self.style.rows {
+            let _ = writeln!(
+                out,
+                "  … and {} more; the report has all",
+                merged.len() - self.style.rows
+            );
+        }
+    }
+
+    /// One change of one or several hosts. A diff that was `shown` is not shown again.
+    fn change<'a>(
+        &self,
+        out: &mut String,
+        merged: &MergedChange<'a>,
+        many: usize,
+        shown: &mut BTreeSet<(&'a str, &'a str)>,
+    ) {
+        let ChangeView {
+            note,
+            outcome,
+            detail,
+        } = merged.change;
+        let (word, ink) = step_word(*outcome);
+        let whom = whom(&merged.hosts, many);
+        let rules = some(&note.rules, 4);
+        let indent = " ".repeat(15);
+        let width = self.style.width.saturating_sub(indent.len());
+        let target = clean(&note.target, width.saturating_sub(1));
+        let aside = join(&[&whom, &rules], " · ");
+        let _ = write!(
+            out,
+            "  {}  {}",
+            self.paint.ink(ink, &pad(word, 11)),
+            self.paint.ink(Ink::Bold, &target),
+        );
+        if target.chars().count() + 2 + aside.chars().count() <= width {
+            let _ = writeln!(out, "  {}", self.paint.ink(Ink::Dim, &aside));
+        } else {
+            let _ = writeln!(out);
+            for line in wrap(&aside, width, 2) {
+                let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &line));
+            }
+        }
+        if let Some(detail) = detail {
+            for line in wrap(&clean(detail, 600), width, 4) {
+                let _ = writeln!(out, "{indent}{}", self.paint.ink(ink, &line));
+            }
+        }
+        if let Some(text) = &note.no_way_back {
+            for line in wrap(&format!("no way back: {}", clean(text, 300)), width, 2) {
+                let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Warn, &line));
+            }
+        }
+        if !note.diff.is_empty() && !shown.insert((&note.target, &note.diff)) {
+            let text = "the same diff as above";
+            let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, text));
+            return;
+        }
+        let all: Vec<&str> = note.diff.lines().collect();
+        let bound = if self.style.full_diff {
+            usize::MAX
+        } else {
+            DIFF_LINES
+        };
+        for line in all.iter().take(bound) {
+            let ink = match line.as_bytes().first() {
+                Some(b'+') => Ink::Good,
+                Some(b'-') => Ink::Bad,
+                _ => Ink::Dim,
+            };
+            let line = diff_line(line, width.saturating_sub(1));
+            let _ = writeln!(out, "{indent}{}", self.paint.ink(ink, &line));
+        }
+        if all.len() > bound {
+            let text = format!("… {} more lines (--diff shows all)", all.len() - bound);
+            let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &text));
+        }
+    }
+}
+
+struct MergedChange<'a> {
+    change: &'a ChangeView,
+    hosts: Vec<&'a str>,
+}
+
+/// Changes that several hosts share, once; what went wrong first.
+fn merge_changes(view: &RunView) -> Vec<MergedChange<'_>> {
+    let mut merged: Vec<MergedChange> = Vec::new();
+    for host in &view.hosts {
+        for change in &host.changes {
+            let same = merged.iter_mut().find(|m| {
+                m.change.outcome == change.outcome
+                    && m.change.detail == change.detail
+                    && m.change.note.target == change.note.target
+                    && m.change.note.diff == change.note.diff
+            });
+            match same {
+                Some(same) => same.hosts.push(&host.name),
+                None => merged.push(MergedChange {
+                    change,
+                    hosts: vec![&host.name],
+                }),
+            }
+        }
+    }
+    merged.sort_by_key(|m| match m.change.outcome {
+        Some(StepOutcome::UndoFailed) => 0,
+        Some(StepOutcome::Failed) => 1,
+        None => 2,
+        Some(StepOutcome::Stale) => 3,
+        Some(StepOutcome::Undone) => 4,
+        Some(StepOutcome::Done) => 5,
+        Some(StepOutcome::Skipped) => 6,
+    });
+    merged
+}

@@ -1,0 +1,6 @@
+//! The `reach` room against the real OpenSSH, and against servers that wish us ill.
+
+mod hostile;
+mod known_hosts;
+mod openssh;
+mod support;
