@@ -76,10 +76,8 @@ class Bench:
             "stdin": "/dev/null",
             "stdout": str(out),
             "stderr": str(err),
-            "after": [],
+            "after": contender.after(way),
         }
-        # The sockets to close are not there yet: sh looks for them when the time has come.
-        spec["after"] = contender.after(way)
         before = self.lab.cpu(len(way.places))
         meter = [sys.executable, "-I", "-S", HERE / "meter.py"]
         done = subprocess.run(meter, input=json.dumps(spec), capture_output=True, text=True, check=True)
@@ -110,7 +108,7 @@ class Bench:
         )
         self.plain = contenders.plain()
         self.check = seawall("seawall check, 60 tasks", "check", ours, clean=True)
-        self.apply = seawall("seawall apply, 60 tasks", "apply", ours, ["--yes"], clean=True)
+        self.apply = seawall("seawall apply, 60 tasks", "apply", ours, clean=True)
         self.full = [
             seawall(f"seawall check, full baseline, level {n}", "check", FULL, ["--level", str(n)])
             for n in (1, 2)

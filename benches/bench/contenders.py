@@ -88,7 +88,7 @@ def pyinfra(tool):
         text = re.sub(r"\x1b\[[0-9;]*m", "", out + err)
         total = re.search(r"Grand total\W+(.*)", text)
         numbers = re.findall(r"\d+|-", total.group(1)) if total else []
-        expected = ["-", str(TASKS * len(way.places)), "-"]
+        expected = ["-", "-", str(TASKS * len(way.places))]  # changed, failed, as it was
         return None if status == 0 and numbers[-3:] == expected else text[-3000:]
 
     def command(way):
@@ -107,12 +107,9 @@ def ansible(tool, name, sockets, env):
 
     def after(way):
         # Every run makes its own connections, as the first one of a day does.
-        sockets.mkdir(parents=True, exist_ok=True)
-        config = str(way.ssh_config)
-        return [
-            ["ssh", "-F", config, "-o", f"ControlPath={socket}", "-O", "exit", "any"]
-            for socket in sockets.iterdir()
-        ]
+        end = f"ssh -F {shlex.quote(str(way.ssh_config))} -o ControlPath=$socket -O exit any"
+        folder = shlex.quote(str(sockets))
+        return [["sh", "-c", f'for socket in {folder}/*; do [ ! -S "$socket" ] || {end}; done']]
 
     settings = {
         "ANSIBLE_CONFIG": str(WORKLOAD / "ansible/ansible.cfg"),
