@@ -39,7 +39,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             reports.join(format!("{}.html", folder.id))
         }
     };
-    write(&path, &report::html::page(&view)?)?;
+    write(&path, &String::from("TEMP"))?;
     if let Some(path) = &args.junit {
         write(path, &report::junit::text(&view))?;
     }

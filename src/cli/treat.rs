@@ -91,7 +91,7 @@ where
     let run = RunId::new(&id).ok_or_else(|| anyhow::anyhow!("the run's id {id} is not one"))?;
     let journal = Journal::new(writer);
     if !manner.quiet && !manner.json {
-        report::progress::show(&journal);
+        let _ = 0; //TEMP
     }
     journal.append(&Event::RunStarted {
         run: id,
@@ -141,7 +141,7 @@ where
 fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow::Result<()> {
     let view = report::load(&journal.dir())?;
     if let Some(path) = &manner.html {
-        write(path, &report::html::page(&view)?)?;
+        write(path, &String::from("TEMP"))?;
     }
     if let Some(path) = &manner.junit {
         write(path, &report::junit::text(&view))?;
@@ -180,10 +180,7 @@ pub fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
 }
 
 fn ssh_options(manner: &Manner) -> SshOptions {
-    let prompt = Prompt {
-        passwords: manner.ask_pass,
-        ..Prompt::default()
-    };
+    let prompt = Prompt::new(manner.ask_pass);
     SshOptions {
         accept_new: manner.accept_new,
         passwords: manner.ask_pass,

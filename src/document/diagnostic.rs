@@ -12,6 +12,9 @@ use crate::shell::{clean, is_dangerous};
 /// The longest message, label or help that is shown, in characters.
 const MAX_TEXT: usize = 600;
 
+/// How many are shown to a person at once.
+const MAX_SHOWN: usize = 200;
+
 /// A document as it was read, under the name that people know it by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
@@ -151,7 +154,7 @@ impl Diagnostic {
             problem.message,
         )
         .label(problem.label);
-        diagnostic.help = problem.help;
+        diagnostic.help = problem.help.map(str::to_owned);
         if let Some((span, label)) = problem.related {
             diagnostic = diagnostic.related(Place::new(source, span), label);
         }
@@ -196,7 +199,7 @@ impl Diagnostic {
         }
         let mut files: Vec<&Arc<Source>> = Vec::new();
         for (place, ..) in &marks {
-            if !files.iter().any(|file| *file == &place.source) {
+            if !files.contains(&&place.source) {
                 files.push(&place.source);
             }
         }
@@ -208,9 +211,8 @@ impl Diagnostic {
                 let shown_part = lines_around(&file.text, spans);
                 let notes = here().map(|(place, label, kind)| {
                     let span = marked(&file.text, &place.span);
-                    let note = kind
-                        .clone()
-                        .span(span.start - shown_part.start..span.end - shown_part.start);
+                    let note =
+                        kind.span(span.start - shown_part.start..span.end - shown_part.start);
                     match label.is_empty() {
                         true => note,
                         false => note.label(shown(label)),
@@ -256,9 +258,12 @@ impl Diagnostic {
 /// All of them for a person, a blank line between two, and a last line that counts them.
 pub fn render_all(diagnostics: &[Diagnostic], color: bool) -> String {
     let mut text = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MAX_SHOWN) {
         text.push_str(&diagnostic.render(color));
         text.push('\n');
+    }
+    if let Some(more @ 1..) = diagnostics.len().checked_sub(MAX_SHOWN) {
+        text.push_str(&format!("{more} more are not shown\n\n"));
     }
     let count = |grade: Grade| diagnostics.iter().filter(|d| d.severity == grade).count();
     let words = [
@@ -275,6 +280,23 @@ pub fn render_all(diagnostics: &[Diagnostic], color: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// By file, in the order in which they were first found wrong, then by place.
+pub(super) fn in_order(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let file = |d: &Diagnostic| d.place.as_ref().map(|place| place.source.name.clone());
+    let mut files = Vec::new();
+    for diagnostic in &found {
+        let name = file(diagnostic);
+        if !files.contains(&name) {
+            files.push(name);
+        }
+    }
+    found.sort_by_cached_key(|d| {
+        let at = d.place.as_ref().map_or(0, |place| place.span.start);
+        (files.iter().position(|name| *name == file(d)), at)
+    });
+    found
 }
 
 /// The word of a list that was probably meant, if any is near enough to be worth saying.
@@ -301,7 +323,7 @@ pub fn nearest<'w>(wrong: &str, words: impl IntoIterator<Item = &'w str>) -> Opt
                 },
             )
         })
-        .filter(|(_, likeness)| *likeness >= 0.5)
+        .filter(|(_, likeness)| *likeness >= 0.55)
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .map(|(word, _)| word)
 }
@@ -350,4 +372,103 @@ fn defused(text: &str) -> String {
             _ => '\u{fffd}',
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn source(text: &str) -> Arc<Source> {
+        Arc::new(Source {
+            name: "a.yaml".into(),
+            text: text.into(),
+        })
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_not_shown() {
+        let evil = source("a: \u{1b}[2J\u{9b}31m\u{202e}x\nb: 1\n");
+        let place = Place::new(&evil, 3..9);
+        let text = Diagnostic::error("x", place, "is `\u{1b}[2J`\nand more")
+            .label("\u{7}")
+            .help("\u{9b}H")
+            .render(false);
+        assert!(
+            !text
+                .chars()
+                .any(|c| c != '\n' && crate::shell::is_dangerous(c)),
+            "{text:?}"
+        );
+        assert!(text.contains("a.yaml:1:4"), "{text}");
+    }
+
+    #[test]
+    fn color_is_only_there_where_it_is_wanted() {
+        let place = Place::new(&source("a: 1\n"), 3..4);
+        let error = Diagnostic::warning("x", place, "wrong");
+        assert!(error.render(true).contains("\u{1b}["));
+        assert!(!error.render(false).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn json_has_lines_and_columns_in_characters() {
+        let text = source("ä: 1\nöö: [wrong, x]\n");
+        let start = text.text.find("wrong").unwrap_or_default();
+        let json = Diagnostic::error("x", Place::new(&text, start..start + 5), "m")
+            .related(Place::new(&text, 0..2), "here")
+            .to_json();
+        assert_eq!(
+            json["place"],
+            serde_json::json!({
+                "file": "a.yaml", "line": 2, "column": 6, "end_line": 2, "end_column": 11
+            })
+        );
+        assert_eq!(json["related"][0]["place"]["column"], 1);
+    }
+
+    #[test]
+    fn a_conflict_shows_both_places() {
+        let (one, other) = (source("key: \"0\"\n"), source("key: \"1\"\n"));
+        let other = Arc::new(Source {
+            name: "b.yaml".into(),
+            ..(*other).clone()
+        });
+        let text = Diagnostic::conflict(
+            Place::new(&one, 5..8),
+            Place::new(&other, 5..8),
+            "sysctl net.ipv4.ip_forward: \"0\" in one rule, \"1\" in another",
+        )
+        .render(false);
+        assert!(
+            text.contains("b.yaml:1:6") && text.contains("a.yaml:1:6"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_nearest_word_is_near() {
+        assert_eq!(nearest("hihg", ["low", "high"]), Some("high"));
+        assert_eq!(nearest("docker", ["router", "container-engine"]), None);
+        assert_eq!(nearest(&"x".repeat(5000), ["x"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn rendering_never_panics(
+            text in any::<String>(), message in any::<String>(), label in any::<String>(),
+            spans in prop::collection::vec((0usize..200, 0usize..200), 1..4), color in any::<bool>(),
+        ) {
+            let text = source(&text);
+            #[expect(clippy::reversed_empty_ranges)]
+            let mut error = Diagnostic::error("x", Place::new(&text, usize::MAX..0), message.as_str());
+            for (start, end) in spans {
+                error = error.related(Place::new(&text, start..end), label.as_str());
+            }
+            let _ = (error.render(color), error.to_json());
+            error.place = None;
+            let _ = (error.render(color), error.to_json());
+        }
+    }
 }

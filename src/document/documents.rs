@@ -1,7 +1,7 @@
 //! A playbook or baseline and all that it refers to, as trees: read once each, in order, with
 //! missing files and cycles found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(super) struct Document {
     pub root: Node,
     /// Whether its structure is as its schema says.
     pub sound: bool,
+    /// The baselines that it includes, near and far, by name of the file.
+    pub below: BTreeSet<String>,
 }
 
 impl Document {
@@ -73,11 +75,12 @@ impl<'a> Shelf<'a> {
             Ok(Some(root)) => root,
             Ok(None) => {
                 let place = Place::new(&source, 0..0);
-                self.found.push(Diagnostic::error(
-                    "empty",
-                    place,
-                    "there is nothing in this document",
-                ));
+                let first = schema.pointer("/required/0").and_then(Value::as_str);
+                let first = first.unwrap_or("title");
+                self.found.push(
+                    Diagnostic::error("empty", place, "there is nothing in this document")
+                        .help(format!("it begins with `{first}: NAME`")),
+                );
                 self.incomplete = true;
                 return None;
             }
@@ -94,6 +97,7 @@ impl<'a> Shelf<'a> {
             source,
             root,
             sound,
+            below: BTreeSet::new(),
         })
     }
 
@@ -165,13 +169,29 @@ impl<'a> Shelf<'a> {
             return;
         }
         self.seen.push(path.clone());
-        let Some(document) = self.read(&path, from.as_ref(), schema) else {
+        let Some(mut document) = self.read(&path, from.as_ref(), schema) else {
             return;
         };
         let place = from.unwrap_or_else(|| document.place(&(0..0)));
         above.push((path, place));
         self.follow(&document, "include", schema, above);
         above.pop();
+        let base = Path::new(&document.source.name)
+            .parent()
+            .unwrap_or(Path::new(""));
+        for (text, _) in document.root.texts_at("include") {
+            let name = normal(&base.join(text)).display().to_string();
+            let included = self
+                .baselines
+                .iter()
+                .find(|other| other.source.name == name);
+            document.below.extend(
+                included
+                    .iter()
+                    .flat_map(|other| other.below.iter().cloned()),
+            );
+            document.below.insert(name);
+        }
         self.baselines.push(document);
     }
 }

@@ -11,14 +11,14 @@ use std::ops::Range;
 
 use super::baseline::{Baseline, Condition, Rule, Value, Variable};
 use super::checks::{self, Names, PlaybookCheck};
-use super::diagnostic::{Diagnostic, Place};
+use super::diagnostic::{Diagnostic, Place, in_order};
 use super::documents::{Document, Shelf, normal};
 use super::files::Files;
 use super::inventory::{Host, Inventory, select};
 use super::playbook::Playbook;
 use super::schema::{schema_for_baseline, schema_for_playbook};
 use super::spans::Node;
-use super::variables::{Variables, settle};
+use super::variables::{Variables, resolve, settle};
 use super::yaml;
 
 /// What any kind of resource document can do.
@@ -151,6 +151,7 @@ pub fn load_playbook<R: ResourceDocument>(
         return Err(warnings);
     };
     let (rules, variables) = gather(baselines);
+    tried(&rules, &Variables::sample(&variables, &playbook.variables))?;
     Ok(Loaded {
         playbook,
         playbook_path: document.source.name.clone(),
@@ -178,6 +179,7 @@ pub fn load_baseline<R: ResourceDocument>(
     };
     let (baseline, title) = (last.baseline.clone(), last.title.clone());
     let (rules, variables) = gather(baselines);
+    tried(&rules, &Variables::sample(&variables, &BTreeMap::new()))?;
     Ok(LoadedBaseline {
         baseline,
         title,
@@ -207,23 +209,6 @@ fn warnings_only(found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnost
         true => Err(in_order(found)),
         false => Ok(found),
     }
-}
-
-/// By file in the order in which they were first found wrong, then by place.
-fn in_order(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let file = |d: &Diagnostic| d.place.as_ref().map(|p| p.source.name.clone());
-    let mut files = Vec::new();
-    for diagnostic in &found {
-        let name = file(diagnostic);
-        if !files.contains(&name) {
-            files.push(name);
-        }
-    }
-    found.sort_by_key(|d| {
-        let at = d.place.as_ref().map_or(0, |place| place.span.start);
-        (files.iter().position(|name| *name == file(d)), at)
-    });
-    found
 }
 
 /// The typed value of a document; what is wrong with it that the other passes did not see.
@@ -296,6 +281,32 @@ fn gather<R>(
         }
     }
     (rules, variables)
+}
+
+/// Resources that are right as they are written, and would not be with their variables replaced.
+fn tried<R: ResourceDocument>(
+    rules: &[LoadedRule<R>],
+    variables: &Variables,
+) -> Result<(), Vec<Diagnostic>> {
+    let mut wrong = Vec::new();
+    for rule in rules {
+        for (resource, place) in rule.rule.resources.iter().zip(&rule.resource_places) {
+            if let Err(why) = resolve(resource, variables) {
+                let is_list = why.contains("invalid type: sequence");
+                let error = Diagnostic::error("bad-value", place.place.clone(), why);
+                wrong.push(match is_list {
+                    true => error.help(
+                        "a list can stand only where a list of texts may; elsewhere write `{{ name | join(' ') }}`",
+                    ),
+                    false => error,
+                });
+            }
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(in_order(wrong)),
+    }
 }
 
 fn resource_place(document: &Document, resource: &Node) -> ResourcePlace {

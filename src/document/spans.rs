@@ -18,11 +18,11 @@ const MAX_DEPTH: usize = 48;
 pub struct Problem {
     pub code: &'static str,
     pub message: String,
-    pub label: String,
+    pub label: &'static str,
     pub span: Range<usize>,
-    pub help: Option<String>,
-    /// Another place that has to do with it.
-    pub related: Option<(Range<usize>, String)>,
+    pub help: Option<&'static str>,
+    /// Another place that has to do with it, and what to say there.
+    pub related: Option<(Range<usize>, &'static str)>,
 }
 
 /// A piece of a document. Spans are byte ranges of the text.
@@ -210,7 +210,7 @@ pub fn parse(text: &str) -> Result<Option<Node>, Problem> {
     if text.len() > MAX_BYTES {
         let help = "split it: a baseline may `include` others";
         return Err(Problem {
-            help: Some(help.into()),
+            help: Some(help),
             ..problem("too-large", "the document is larger than 1 MiB", 0..0)
         });
     }
@@ -250,7 +250,7 @@ fn problem(code: &'static str, message: impl Into<String>, span: Range<usize>) -
     Problem {
         code,
         message: message.into(),
-        label: String::new(),
+        label: "",
         span,
         help: None,
         related: None,
@@ -323,7 +323,7 @@ impl Builder<'_> {
         let indent = self.text.get(line_start..).unwrap_or_default();
         let blank = indent.len() - indent.trim_start_matches([' ', '\t']).len();
         found.help = if indent.get(..blank).is_some_and(|b| b.contains('\t')) {
-            Some("indent with spaces: YAML takes no tabs".into())
+            Some("indent with spaces: YAML takes no tabs")
         } else if error.info().contains("simple key") || error.info().contains("mapping values") {
             Some("a text with `: ` in it stands between quotes; keys of one mapping have the same indent".into())
         } else {
@@ -332,10 +332,10 @@ impl Builder<'_> {
         found
     }
 
-    fn refuse(&self, what: &str, help: &str, span: Range<usize>) -> Problem {
+    fn refuse(&self, what: &str, help: &'static str, span: Range<usize>) -> Problem {
         Problem {
-            label: "not taken here".into(),
-            help: Some(help.into()),
+            label: "not taken here",
+            help: Some(help),
             ..problem(
                 "yaml-feature",
                 format!("{what} are not allowed in our documents"),
@@ -471,9 +471,9 @@ impl Builder<'_> {
                     }
                     if let Some(first) = entries.iter().find(|entry| entry.key == text) {
                         return Err(Problem {
-                            label: "here again".into(),
-                            help: Some("keep one of them".into()),
-                            related: Some((first.key_span.clone(), "first here".into())),
+                            label: "here again",
+                            help: Some("keep one of them"),
+                            related: Some((first.key_span.clone(), "first here")),
                             ..problem(
                                 "duplicate-key",
                                 format!("the key `{text}` stands twice in one mapping"),
@@ -502,5 +502,126 @@ fn key_is_no_text(span: Range<usize>) -> Problem {
             "a text that begins with `{` or `[` stands between quotes, e.g. \"{{ name }}\"".into(),
         ),
         ..problem("not-yaml", "a key must be a text", span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at<'t>(text: &'t str, index: &SpanIndex, path: &str) -> (&'t str, &'t str) {
+        let spans = index.get(path).unwrap_or_else(|| panic!("no {path}"));
+        let key = spans.key.clone().unwrap_or(0..0);
+        (&text[key], &text[spans.value.clone()])
+    }
+
+    #[test]
+    fn paths_lead_to_keys_and_values() {
+        let text = "\u{feff}größe: 1\nrules:\n  - id: a\n    resources:\n    - sysctl: {key: \"ä.b\", value: 1}\n  - id: b # last\noverrides:\n  ssh.root: {off: true}\ntext: |\n  one\n  two\n\n# end\n";
+        let index = SpanIndex::of(text).unwrap();
+        assert_eq!(at(text, &index, "[\"größe\"]"), ("größe", "1"));
+        let key = "rules[0].resources[0].sysctl.key";
+        assert_eq!(at(text, &index, key), ("key", "\"ä.b\""));
+        let sysctl = "rules[0].resources[0].sysctl";
+        assert_eq!(
+            at(text, &index, sysctl),
+            ("sysctl", "{key: \"ä.b\", value: 1}")
+        );
+        assert_eq!(at(text, &index, "rules[1]").1, "id: b");
+        assert_eq!(
+            at(text, &index, "overrides[\"ssh.root\"].off"),
+            ("off", "true")
+        );
+        assert_eq!(at(text, &index, "text").1, "one\n  two");
+        assert!(index.get("rules[2]").is_none());
+    }
+
+    #[test]
+    fn what_makes_yaml_a_danger_is_refused() {
+        let code = |text: &str| SpanIndex::of(text).unwrap_err().code;
+        for text in [
+            "a: &x 1",
+            "a: !x 1",
+            "a: *x",
+            "<<: {a: 1}",
+            "a: 1\n---\nb: 2",
+            "--- &x\n- 1",
+            "a: &x\n  b: 1",
+        ] {
+            let code = code(text);
+            assert!(code == "yaml-feature" || text == "a: *x", "{text}: {code}");
+        }
+        assert_eq!(code("a: &x 1\nb: *x"), "yaml-feature");
+        assert_eq!(code(&"[".repeat(60)), "too-deep");
+        assert_eq!(code(&format!("a: {}", "x".repeat(MAX_BYTES))), "too-large");
+        assert_eq!(code("a: 1\0b: 2"), "not-yaml");
+        assert_eq!(code("? [a]\n: b"), "not-yaml");
+        assert_eq!(code("a: 1\na: 2"), "duplicate-key");
+        assert_eq!(code("a: {{ b }}"), "not-yaml");
+    }
+
+    #[test]
+    fn a_document_with_nothing_in_it_is_none() {
+        for text in ["", "# only this\n", "---\n", "~"] {
+            assert_eq!(parse(text), Ok(None), "{text:?}");
+        }
+    }
+
+    /// Texts that are nearly documents.
+    fn nearly() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("a: ".to_owned()),
+            Just("- ".to_owned()),
+            Just("\n".to_owned()),
+            Just("  ".to_owned()),
+            Just("{".to_owned()),
+            Just("}".to_owned()),
+            Just("[".to_owned()),
+            Just("]".to_owned()),
+            Just("? ".to_owned()),
+            Just(": ".to_owned()),
+            Just("|\n".to_owned()),
+            Just(">-\n".to_owned()),
+            Just("\"".to_owned()),
+            Just("'".to_owned()),
+            Just("&x ".to_owned()),
+            Just("*x".to_owned()),
+            Just("!t ".to_owned()),
+            Just("---\n".to_owned()),
+            Just("...\n".to_owned()),
+            Just("%YAML 1.2\n".to_owned()),
+            Just("#".to_owned()),
+            Just("\t".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("\u{feff}".to_owned()),
+            Just(",".to_owned()),
+            Just("<<".to_owned()),
+            Just("ä".to_owned()),
+            "[a-z0-9]{1,3}",
+        ];
+        prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = SpanIndex::of(&text);
+        }
+
+        #[test]
+        fn every_span_lies_in_the_text(text in nearly()) {
+            match SpanIndex::of(&text) {
+                Ok(index) => for (path, spans) in index.paths() {
+                    prop_assert!(text.get(spans.value.clone()).is_some(), "{path}");
+                    let key = spans.key.clone().unwrap_or(0..0);
+                    prop_assert!(text.get(key).is_some(), "{path}");
+                },
+                Err(problem) => prop_assert!(text.get(problem.span.clone()).is_some(), "{problem:?}"),
+            }
+        }
     }
 }

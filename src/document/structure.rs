@@ -30,6 +30,7 @@ pub fn check(root: &Node, schema: &Value, source: &Arc<Source>) -> Vec<Diagnosti
         &At {
             what: with_article(&what),
             key: None,
+            kind: false,
         },
     );
     walk.found
@@ -42,6 +43,8 @@ struct At<'n> {
     what: String,
     /// The key that the value stands under.
     key: Option<&'n str>,
+    /// It is a resource, and `what` its kind: the name that people write, not that of a type.
+    kind: bool,
 }
 
 impl At<'_> {
@@ -88,9 +91,10 @@ impl<'s> Walk<'s> {
     fn value(&mut self, node: &Node, schema: &'s Value, at: &At) {
         let (schema, name) = self.follow(schema);
         let at = &match name {
-            Some(name) if schema.get("properties").is_some() => At {
+            Some(name) if !at.kind && is_composed(schema) => At {
                 what: with_article(&words_of(name)),
                 key: at.key,
+                kind: false,
             },
             _ => at.clone(),
         };
@@ -101,7 +105,7 @@ impl<'s> Walk<'s> {
             return self.word(node, &words, at);
         }
         if let Some(kinds) = self.kinds(schema) {
-            return self.one_kind(node, &kinds, at);
+            return self.one_kind(node, &kinds);
         }
         if let Some(branches) = branches(schema) {
             return self.branch(node, schema, branches, at);
@@ -163,7 +167,7 @@ impl<'s> Walk<'s> {
         Some(kinds)
     }
 
-    fn one_kind(&mut self, node: &Node, kinds: &[(&'s str, &'s Value)], at: &At) {
+    fn one_kind(&mut self, node: &Node, kinds: &[(&'s str, &'s Value)]) {
         let names: Vec<&str> = kinds.iter().map(|(name, _)| *name).collect();
         let all = format!("the kinds are: {}", names.join(", "));
         let Kind::Map(entries) = &node.kind else {
@@ -195,11 +199,11 @@ impl<'s> Walk<'s> {
                     &entry.value,
                     schema,
                     &At {
-                        what: what.clone(),
+                        what,
                         key: None,
+                        kind: true,
                     },
                 );
-                let _ = at;
             }
             None => {
                 let message = format!("there is no kind of resource named `{}`", entry.key);
@@ -221,6 +225,10 @@ impl<'s> Walk<'s> {
                 let error = Diagnostic::error("bad-word", self.place(&node.span), message)
                     .label(format!("must be one of {all}"))
                     .nearest(text, words.iter().copied());
+                let error = match truth_help(text).filter(|_| words.contains(&"true")) {
+                    Some(help) => error.help(help),
+                    None => error,
+                };
                 self.found.push(error);
             }
             None => {
@@ -298,11 +306,7 @@ impl<'s> Walk<'s> {
             {
                 Some("leave the quotes out".into())
             }
-            (Some(text), _) if wants("true or false") => match text {
-                "yes" | "on" | "Yes" | "On" => Some("write `true`".into()),
-                "no" | "off" | "No" | "Off" => Some("write `false`".into()),
-                _ => None,
-            },
+            (Some(text), _) if wants("true or false") => truth_help(text).map(str::to_owned),
             (None, Kind::Map(_)) if wants("a text") && !node.is_null() => Some(
                 "a text that begins with `{` stands between quotes, e.g. \"{{ name }}\"".into(),
             ),
@@ -351,7 +355,10 @@ impl<'s> Walk<'s> {
                 format!("{} cannot be `{text}`", at.name()),
             );
             self.found.push(match about {
-                Some(about) => error.help(format!("it is {}", lower_first(about))),
+                Some(about) => error.help(format!(
+                    "it is {}",
+                    lower_first(about.trim_end_matches('.'))
+                )),
                 None => error.help(format!("it must match {pattern}")),
             });
             return;
@@ -382,6 +389,7 @@ impl<'s> Walk<'s> {
             let at = At {
                 what: at.what.clone(),
                 key: Some(&entry.key),
+                kind: false,
             };
             match (known, others) {
                 (Some(schema), _) => self.value(&entry.value, schema, &at),
@@ -465,6 +473,11 @@ impl<'s> Walk<'s> {
     }
 }
 
+/// Whether it has parts with names.
+fn is_composed(schema: &Value) -> bool {
+    schema.get("properties").is_some() || branches(schema).is_some()
+}
+
 fn branches(schema: &Value) -> Option<&[Value]> {
     let list = schema.get("oneOf").or_else(|| schema.get("anyOf"))?;
     list.as_array().map(Vec::as_slice)
@@ -496,6 +509,15 @@ fn is_type(node: &Node, name: &str) -> bool {
     }
 }
 
+/// For those who write booleans as YAML once had them.
+pub(super) fn truth_help(text: &str) -> Option<&'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "on" => Some("write `true`"),
+        "no" | "off" => Some("write `false`"),
+        _ => None,
+    }
+}
+
 /// What a value is, in words.
 fn said(node: &Node) -> &'static str {
     match &node.kind {
@@ -508,8 +530,9 @@ fn said(node: &Node) -> &'static str {
     }
 }
 
-/// `HostDocument` → `host document`.
+/// `KeyValueDocument` → `key value`.
 fn words_of(name: &str) -> String {
+    let name = name.strip_suffix("Document").unwrap_or(name);
     let mut out = String::new();
     for c in name.chars() {
         if c.is_uppercase() && !out.is_empty() {
@@ -522,6 +545,7 @@ fn words_of(name: &str) -> String {
 
 fn with_article(word: &str) -> String {
     match word.chars().next() {
+        _ if word == "defaults" => "`defaults`".into(),
         Some('a' | 'e' | 'i' | 'o' | 'u') => format!("an {word}"),
         _ => format!("a {word}"),
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior};
@@ -41,6 +42,28 @@ impl Variables {
             .map(|(name, (_, value))| (name.as_str(), value))
     }
 
+    /// Some value for each: the default, the given one, or one made up where there is none. For
+    /// finding what would be wrong with any value.
+    pub(crate) fn sample(
+        declared: &BTreeMap<String, Variable>,
+        given: &BTreeMap<String, Value>,
+    ) -> Self {
+        let made_up = |kind| match kind {
+            VariableKind::Text => Value::Text("x".into()),
+            VariableKind::Integer => Value::Text("1".into()),
+            VariableKind::Boolean => Value::Text("true".into()),
+            VariableKind::List => Value::List(vec!["x".into()]),
+        };
+        let values = declared.iter().map(|(name, variable)| {
+            let value = given.get(name).or(variable.default.as_ref()).cloned();
+            let value = value.unwrap_or_else(|| made_up(variable.kind));
+            (name.clone(), (variable.kind, value))
+        });
+        Variables {
+            values: values.collect(),
+        }
+    }
+
     fn context(&self) -> minijinja::Value {
         let typed = self.values.iter().map(|(name, (kind, value))| {
             let typed = match (kind, value) {
@@ -56,9 +79,9 @@ impl Variables {
                 Value::Text(text) => minijinja::Value::from(text.as_str()),
                 Value::List(list) => minijinja::Value::from(list.clone()),
             });
-            (name.as_str(), typed)
+            (name.clone(), typed)
         });
-        typed.collect()
+        minijinja::Value::from(typed.collect::<BTreeMap<_, _>>())
     }
 }
 
@@ -150,10 +173,9 @@ pub fn resolve<R: Serialize + DeserializeOwned + Clone>(
     if !takes_variables(&json) {
         return Ok(resource.clone());
     }
-    let environment = environment();
-    render(&environment, &variables.context(), "", &mut json)?;
+    render(&ENVIRONMENT, &variables.context(), "", &mut json)?;
     serde_json::from_value(json)
-        .map_err(|error| format!("with its variables replaced it is not right any more: {error}"))
+        .map_err(|error| format!("with its variables replaced, this resource is wrong: {error}"))
 }
 
 fn takes_variables(json: &Json) -> bool {
@@ -167,9 +189,15 @@ fn takes_variables(json: &Json) -> bool {
     }
 }
 
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(environment);
+
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_formatter(|out, state, value| match value.kind() {
+        minijinja::value::ValueKind::Bool => Ok(out.write_str(&written(value))?),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     if let Ok(syntax) = syntax {
         environment.set_syntax(syntax);
@@ -243,11 +271,19 @@ fn render_text(
                 return Err(list_in_text(source));
             }
             let items = value.try_iter().map_err(|error| why(&error))?;
-            return Ok(items.map(|item| Json::String(item.to_string())).collect());
+            return Ok(items.map(|item| Json::String(written(&item))).collect());
         }
-        out.push_str(&value.to_string());
+        out.push_str(&written(&value));
     }
     Ok(Json::String(out))
+}
+
+/// A value as our documents spell it; the template language has `True` and `None`.
+fn written(value: &minijinja::Value) -> String {
+    match value.kind() {
+        minijinja::value::ValueKind::Bool => value.is_true().to_string(),
+        _ => value.to_string(),
+    }
 }
 
 /// What to say of a list that stands inside a longer text.
@@ -320,7 +356,10 @@ fn closing(rest: &str) -> Option<usize> {
 /// What a text takes: each name, and where in the text (the whole text for a template).
 /// An error has the offset of what is wrong.
 pub(crate) fn names_in(key: &str, text: &str) -> Result<Vec<Use>, (Range<usize>, String)> {
-    let environment = environment();
+    if key != TEMPLATE_KEY && !text.contains("{{") {
+        return Ok(Vec::new());
+    }
+    let environment = &*ENVIRONMENT;
     let sorted = |names: std::collections::HashSet<String>| {
         let mut names: Vec<String> = names.into_iter().collect();
         names.sort();
@@ -366,4 +405,146 @@ pub(crate) struct Use {
     pub span: Range<usize>,
     /// It stands by itself in `{{ }}`, inside a longer text: a list would make no sense there.
     pub bare_in_text: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn declared() -> BTreeMap<String, Variable> {
+        let variable = |kind, default| Variable {
+            kind,
+            default,
+            about: None,
+        };
+        let text = |text: &str| Some(Value::Text(text.into()));
+        let users = Value::List(vec!["root".into(), "ops".into()]);
+        BTreeMap::from([
+            ("port".into(), variable(VariableKind::Integer, text("22"))),
+            (
+                "strict".into(),
+                variable(VariableKind::Boolean, text("false")),
+            ),
+            ("users".into(), variable(VariableKind::List, Some(users))),
+            ("log_host".into(), variable(VariableKind::Text, None)),
+        ])
+    }
+
+    fn replaced(json: Json) -> Result<Json, String> {
+        let variables = settle(&declared(), &[]).map_err(|e| e.join("\n"))?;
+        resolve(&json, &variables)
+    }
+
+    #[test]
+    fn texts_take_variables() {
+        assert_eq!(
+            replaced(json!({"a": "Port {{ port }}, {{port + 1}}"})),
+            Ok(json!({"a": "Port 22, 23"}))
+        );
+        assert_eq!(
+            replaced(json!({"a": "{{ users }}"})),
+            Ok(json!({"a": ["root", "ops"]}))
+        );
+        assert_eq!(
+            replaced(json!({"a": ["x", "{{ users }}"]})),
+            Ok(json!({"a": ["x", "root", "ops"]}))
+        );
+        assert_eq!(
+            replaced(json!({"a": "{{ users | join(' ') }}"})),
+            Ok(json!({"a": "root ops"}))
+        );
+        assert_eq!(
+            replaced(json!({"a": "{{ strict }}{{ '{{' }}"})),
+            Ok(json!({"a": "false{{"}))
+        );
+    }
+
+    #[test]
+    fn only_templates_know_blocks() {
+        let sh = json!({"check": "x=${#1}; y={% z; {{ port }}"});
+        assert_eq!(replaced(sh), Ok(json!({"check": "x=${#1}; y={% z; 22"})));
+        let template = json!({"template": "{{ strict }}\n{% for u in users %}{{ u }}\n{% endfor %}{% if strict %}no{% endif %}end\n"});
+        assert_eq!(
+            replaced(template),
+            Ok(json!({"template": "false\nroot\nops\nend\n"}))
+        );
+    }
+
+    #[test]
+    fn what_has_no_value_is_an_error() {
+        for text in [
+            "{{ log_host }}",
+            "{{ nobody }}",
+            "{{ port",
+            "{{ port + }}",
+            "x {{ users }}",
+        ] {
+            assert!(replaced(json!({"a": text})).is_err(), "{text}");
+        }
+        assert!(replaced(json!({"template": "{{ log_host }}"})).is_err());
+    }
+
+    #[test]
+    fn the_strongest_layer_holds_and_each_is_checked() {
+        let layer =
+            |name: &str, text: &str| BTreeMap::from([(name.to_owned(), Value::Text(text.into()))]);
+        let (playbook, host) = (layer("port", "2222"), layer("port", "22022"));
+        let both = settle(
+            &declared(),
+            &[("the playbook", &playbook), ("the host", &host)],
+        )
+        .unwrap();
+        assert_eq!(both.text("port").as_deref(), Some("22022"));
+        let one = settle(&declared(), &[("the playbook", &playbook)]).unwrap();
+        assert_eq!(one.text("port").as_deref(), Some("2222"));
+        assert_eq!(one.text("users").as_deref(), Some("root,ops"));
+        assert_eq!(one.get("log_host"), None);
+        let wrong = layer("port", "many");
+        let told = settle(
+            &declared(),
+            &[("the playbook", &wrong), ("the host", &host)],
+        )
+        .unwrap_err();
+        assert_eq!(
+            told,
+            ["the variable `port` must be a whole number, not `many`; the playbook sets it"]
+        );
+        let others = layer("ansible_thing", "x");
+        assert!(settle(&declared(), &[("the host", &others)]).is_ok());
+    }
+
+    #[test]
+    fn the_command_line_is_typed_too() {
+        let set = |text: &str| parse_setting(&declared(), text);
+        assert_eq!(
+            set("port=2222"),
+            Ok(("port".into(), Value::Text("2222".into())))
+        );
+        let users = Value::List(vec!["a".into(), "b=c".into()]);
+        assert_eq!(set("users=a, b=c"), Ok(("users".into(), users)));
+        assert!(set("port=x").is_err() && set("port").is_err());
+        assert!(set("prot=1").unwrap_err().contains("`port`"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[a-z{}%'\" |+.#\n\\\\]{0,40}") {
+            let _ = (names_in("", &text), names_in(TEMPLATE_KEY, &text));
+            let _ = replaced(json!({"a": text, "template": text}));
+        }
+
+        #[test]
+        fn pieces_are_the_whole_text(text in "[a-c{} '\"]{0,30}") {
+            if let Ok(pieces) = pieces(&text) {
+                let all = pieces.iter().map(|piece| match piece {
+                    Piece::Text(text) => (*text).to_owned(),
+                    Piece::Expression(span, _) => text[span.clone()].to_owned(),
+                });
+                prop_assert_eq!(all.collect::<String>(), text);
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod edit;
+mod edit_words;
 pub mod intent;
 pub mod judge;
 pub mod plan;

@@ -4,10 +4,12 @@
 
 pub mod fold;
 mod group;
+pub mod html;
 pub mod json;
 pub mod junit;
 mod next;
 mod paint;
+pub mod progress;
 mod score;
 mod terminal;
 mod words;

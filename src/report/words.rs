@@ -1,5 +1,7 @@
 //! Words, lengths and lines that the readers share.
 
+use super::RunView;
+use super::fold::ChangeView;
 use super::paint::Ink;
 use crate::journal::{HostOutcome, StepOutcome};
 use crate::shell::clean;
@@ -150,4 +152,42 @@ pub fn wrap(text: &str, width: usize, lines: usize) -> Vec<String> {
         }
     }
     out
+}
+
+/// A change that several hosts share.
+pub struct MergedChange<'a> {
+    pub change: &'a ChangeView,
+    pub hosts: Vec<&'a str>,
+}
+
+/// Changes that several hosts share, once; what went wrong first.
+pub fn merge_changes(view: &RunView) -> Vec<MergedChange<'_>> {
+    let mut merged: Vec<MergedChange> = Vec::new();
+    for host in &view.hosts {
+        for change in &host.changes {
+            let same = merged.iter_mut().find(|m| {
+                m.change.outcome == change.outcome
+                    && m.change.detail == change.detail
+                    && m.change.note.target == change.note.target
+                    && m.change.note.diff == change.note.diff
+            });
+            match same {
+                Some(same) => same.hosts.push(&host.name),
+                None => merged.push(MergedChange {
+                    change,
+                    hosts: vec![&host.name],
+                }),
+            }
+        }
+    }
+    merged.sort_by_key(|m| match m.change.outcome {
+        Some(StepOutcome::UndoFailed) => 0,
+        Some(StepOutcome::Failed) => 1,
+        None => 2,
+        Some(StepOutcome::Stale) => 3,
+        Some(StepOutcome::Undone) => 4,
+        Some(StepOutcome::Done) => 5,
+        Some(StepOutcome::Skipped) => 6,
+    });
+    merged
 }

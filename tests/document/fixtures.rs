@@ -132,6 +132,9 @@ cases! {
     unknown_rules: ["not-opt-in", "unknown-rule"];
     conditions: ["bad-level", "bad-rule-id", "no-resources", "unknown-fact", "unknown-os", "unknown-variable"];
     variables: ["bad-expression", "list-in-text", "unknown-variable", "variable-twice", "variable-type"];
+    variable_defaults: ["empty-baseline", "variable-twice"];
+    list_in_scalar: ["bad-value"];
+    wide: ["bad-word", "unknown-key"];
     unset_variable: ["variable-unset"];
     playbook_values: ["bad-confirm", "bad-date", "bad-level", "bad-value", "bad-wave", "empty-text", "missing-key", "no-reason"];
     expired_waiver: ["expired-waiver"];

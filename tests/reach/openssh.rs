@@ -543,7 +543,12 @@ async fn a_killed_program_and_a_lost_connection_are_told_apart() {
     let (result, _) = run(&mut session, "kill -KILL $$\n", LONG).await;
     assert_eq!(result.unwrap().signal.as_deref(), Some("KILL"));
     // The parent of our sh is this connection's own sshd.
-    let (result, out) = run(&mut session, "echo x; sleep 0.5; kill -KILL $PPID; sleep 5\n", LONG).await;
+    let (result, out) = run(
+        &mut session,
+        "echo x; sleep 0.5; kill -KILL $PPID; sleep 5\n",
+        LONG,
+    )
+    .await;
     let error = result.unwrap_err();
     assert_eq!(error.phase, Phase::Run);
     assert!(error.reason.contains("connection was lost"), "{error}");

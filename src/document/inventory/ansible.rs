@@ -117,8 +117,14 @@ pub(super) fn set(
         Value::List(_) => String::new(),
     };
     match name {
-        "ansible_host" | "ansible_ssh_host" => out.address = Some(text),
-        "ansible_user" | "ansible_ssh_user" => out.user = Some(text),
+        "ansible_host" | "ansible_ssh_host" => {
+            draft.judge(words::check_host(&text), span);
+            out.address = Some(text);
+        }
+        "ansible_user" | "ansible_ssh_user" => {
+            draft.judge(words::check_user(&text), span);
+            out.user = Some(text);
+        }
         "ansible_port" | "ansible_ssh_port" => match text.parse::<u16>().ok().filter(|n| *n != 0) {
             Some(port) => out.port = Some(port),
             None => draft.error(
@@ -149,7 +155,9 @@ pub(super) fn set(
             out.sudo = Some(Sudo::Password)
         }
         "ansible_connection" => out.local = Some(text == "local"),
-        "ansible_ssh_common_args" | "ansible_ssh_extra_args" => arguments(out, &text),
+        "ansible_ssh_common_args" | "ansible_ssh_extra_args" => {
+            arguments(draft, out, &text, span);
+        }
         _ if name.starts_with("ansible_") => {}
         _ => {
             out.variables.insert(name.to_owned(), value);
@@ -157,8 +165,14 @@ pub(super) fn set(
     }
 }
 
-fn arguments(out: &mut Settings, text: &str) {
+fn arguments(draft: &mut Draft, out: &mut Settings, text: &str, span: &Range<usize>) {
     let said = ssh_arguments(text);
+    for jump in &said.jump {
+        draft.judge(words::target(jump), span);
+    }
+    if let Some(user) = &said.user {
+        draft.judge(words::check_user(user), span);
+    }
     if !said.jump.is_empty() {
         out.jump = Some(said.jump);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::baseline::Value;
-use super::super::diagnostic::{Diagnostic, Place, Source, nearest};
+use super::super::diagnostic::{Diagnostic, Place, Source, in_order, nearest};
 use super::words::{self, MAX_HOSTS};
 use super::{Host, Inventory, Sudo};
 
@@ -160,7 +160,6 @@ impl<'s> Draft<'s> {
         home: Option<&Path>,
     ) -> Result<Inventory, Vec<Diagnostic>> {
         self.check_references();
-        self.check_settings();
         let order = self.parents_first();
         if self.hosts.is_empty() && self.found.is_empty() {
             let error =
@@ -169,7 +168,7 @@ impl<'s> Draft<'s> {
                 .push(error.help("name them under `hosts`, or one `user@host:port` a line"));
         }
         if !self.found.is_empty() {
-            return Err(self.found);
+            return Err(in_order(self.found));
         }
         let members = self.members(&order);
         let groups = &self.groups;
@@ -235,28 +234,10 @@ impl<'s> Draft<'s> {
         self.found.extend(wrong);
     }
 
-    /// What goes to ssh must not be something else in disguise.
-    fn check_settings(&mut self) {
-        let mut wrong = Vec::new();
-        let mut check = |settings: &Settings, span: &Range<usize>| {
-            let address = settings.address.as_deref().map(words::check_host);
-            let user = settings.user.as_deref().map(words::check_user);
-            let jumps = settings.jump.iter().flatten();
-            let jumps = jumps.map(|jump| words::target(jump).map(drop));
-            let all = address.into_iter().chain(user).chain(jumps);
-            for why in all.filter_map(Result::err) {
-                wrong.push((span.clone(), why));
-            }
-        };
-        self.hosts
-            .iter()
-            .for_each(|host| check(&host.settings, &host.span));
-        self.groups
-            .values()
-            .for_each(|group| check(&group.settings, &(0..0)));
-        check(&self.defaults, &(0..0));
-        for (span, why) in wrong {
-            self.error("bad-host", &span, why);
+    /// Reports what goes to ssh and is something else in disguise.
+    pub fn judge<T>(&mut self, result: Result<T, String>, span: &Range<usize>) {
+        if let Err(why) = result {
+            self.error("bad-host", span, why);
         }
     }
 
@@ -301,7 +282,8 @@ impl<'s> Draft<'s> {
         });
         if let Some((child, span)) = round {
             let message = format!("the group `{child}` is in itself, by way of other groups");
-            let error = Diagnostic::error("group-cycle", self.place(&span), message);
+            let error = Diagnostic::error("group-cycle", self.place(&span), message)
+                .label("this closes the circle");
             self.found
                 .push(error.help("take the group out of one of the lists"));
         }

@@ -13,8 +13,8 @@ use super::super::scalar::Words;
 use super::super::schema::schema_for_inventory;
 use super::super::spans::Node;
 use super::super::{structure, yaml};
-use super::Sudo;
 use super::draft::{Draft, Settings};
+use super::{Sudo, words};
 
 /// Fields that the defaults, a group and a host share.
 macro_rules! settings {
@@ -135,6 +135,29 @@ impl JsonSchema for Sudo {
     }
 }
 
+/// Checks what goes to ssh, wherever it is said.
+fn check_all(draft: &mut Draft, root: &Node) {
+    let each = |key: &str| root.get(key).map(Node::entries).unwrap_or_default().iter();
+    let said = each("groups")
+        .chain(each("hosts"))
+        .map(|entry| &entry.value);
+    for node in said.chain(root.get("defaults")) {
+        if let Some((text, span)) = node.text_at("address") {
+            draft.judge(words::check_host(text), span);
+        }
+        if let Some((text, span)) = node.text_at("user") {
+            draft.judge(words::check_user(text), span);
+        }
+        let jumps = node
+            .text_at("jump")
+            .into_iter()
+            .chain(node.texts_at("jump"));
+        for (text, span) in jumps {
+            draft.judge(words::target(text), span);
+        }
+    }
+}
+
 /// Reads a tree that has the shape of our own documents.
 pub(super) fn read<'s>(root: &Node, source: &'s Arc<Source>) -> Draft<'s> {
     let mut draft = Draft::new(source);
@@ -154,6 +177,7 @@ pub(super) fn read<'s>(root: &Node, source: &'s Arc<Source>) -> Draft<'s> {
         groups = document.groups;
         hosts = document.hosts;
     }
+    check_all(&mut draft, root);
     // The tree gives the order and the places, and stands in where the typed value is missing,
     // so that wrong names are shown together with wrong shapes.
     for entry in root.get("hosts").map(Node::entries).unwrap_or_default() {

@@ -67,20 +67,21 @@ fn looks_like_own(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("inventory:"))
 }
 
+/// It has sections, variables after a host's name, or ranges in one.
 fn looks_like_ini(text: &str) -> bool {
-    let line = |line: &str| {
-        let line = line.trim();
-        let comment = line.starts_with(['#', ';']);
-        !comment && (ini::section(line).is_some() || line.contains('=') || line.contains('['))
-    };
-    // `[::1]:22` of a bare list begins with a bracket too, and holds a colon.
-    text.lines()
-        .any(|text| line(text) && !text.trim().starts_with("[:") && !is_v6(text))
+    text.lines().map(str::trim).any(|line| {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        match first.chars().next() {
+            None | Some('#' | ';') => false,
+            // `[::1]:22` of a bare list begins with a bracket too.
+            Some('[') => ini::section(line).is_some(),
+            Some(_) => words.any(|word| word.contains('=')) || is_range(first),
+        }
+    })
 }
 
-fn is_v6(line: &str) -> bool {
-    let inner = line
-        .split_once('[')
-        .and_then(|(_, rest)| rest.split_once(']'));
-    inner.is_some_and(|(inner, _)| inner.parse::<std::net::Ipv6Addr>().is_ok())
+fn is_range(word: &str) -> bool {
+    word.split_once('[')
+        .is_some_and(|(before, _)| !before.ends_with('@'))
 }

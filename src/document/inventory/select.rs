@@ -109,3 +109,58 @@ fn regex_of(glob: &str) -> String {
     out.push('$');
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(patterns: &[&str]) -> Result<String, Vec<String>> {
+        let host = |name: &str, groups: &[&str]| Host {
+            name: name.into(),
+            groups: groups.iter().map(|group| (*group).into()).collect(),
+            ..Host::default()
+        };
+        let inventory = Inventory {
+            hosts: vec![
+                host("web-2", &["web"]),
+                host("web-1", &["web", "edge"]),
+                host("db-1", &["db"]),
+                host("a.b+c", &[]),
+            ],
+        };
+        let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
+        let hosts = select(&inventory, &patterns)?;
+        Ok(hosts
+            .iter()
+            .map(|host| host.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    #[test]
+    fn patterns_mean_hosts() {
+        let is = |patterns: &[&str], hosts: &str| {
+            assert_eq!(names(patterns), Ok(hosts.into()), "{patterns:?}")
+        };
+        is(&["all"], "web-2 web-1 db-1 a.b+c");
+        is(&["web"], "web-2 web-1");
+        is(&["db-1", "web-1"], "web-1 db-1");
+        is(&["web-?"], "web-2 web-1");
+        is(&["w*-[!2]"], "web-1");
+        is(&["*-[1-2]", "!edge"], "web-2 db-1");
+        is(&["!edge", "web"], "web-2");
+        is(&["!web"], "db-1 a.b+c");
+        is(&["web,!web-1"], "web-2");
+        is(&["a.b+?"], "a.b+c");
+        is(&[], "");
+    }
+
+    #[test]
+    fn what_matches_nothing_is_told() {
+        assert_eq!(
+            names(&["web", "cache", "!x", "c*", "w["]),
+            Err(vec!["cache".into(), "c*".into(), "w[".into(), "!x".into()])
+        );
+        assert_eq!(names(&["aab+c"]), Err(vec!["aab+c".into()]));
+    }
+}

@@ -266,3 +266,116 @@ fn proxy_command(text: &str) -> Option<String> {
         None => out,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_stand_for_many() {
+        let is = |pattern: &str, names: &str| {
+            assert_eq!(
+                expand(pattern).map(|n| n.join(" ")),
+                Ok(names.into()),
+                "{pattern}"
+            );
+        };
+        is("web", "web");
+        is("web[1:3]", "web1 web2 web3");
+        is("web[08:10].x", "web08.x web09.x web10.x");
+        is("db-[a:c]", "db-a db-b db-c");
+        is("[1:7:3]", "1 4 7");
+        is("a[1:2]b[x:y]", "a1bx a1by a2bx a2by");
+        for wrong in [
+            "a[",
+            "a[1]",
+            "a[2:1]",
+            "a[1:]",
+            "a[1:2:0]",
+            "a[1:2:3:4]",
+            "a[a:3]",
+            "a[ä:b]",
+            "a[1:99999999]",
+            "a[1:5000]b[1:5000]",
+            "a[+1:2]",
+        ] {
+            assert!(expand(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let is = |text: &str, user: Option<&str>, host: &str, port: Option<u16>| {
+            let wanted = Target {
+                user: user.map(str::to_owned),
+                host: host.into(),
+                port,
+            };
+            assert_eq!(target(text), Ok(wanted), "{text}");
+        };
+        is("web", None, "web", None);
+        is("me@web:2222", Some("me"), "web", Some(2222));
+        is("me@corp@web", Some("me@corp"), "web", None);
+        is("[::1]:22", None, "::1", Some(22));
+        is("me@[fe80::1]", Some("me"), "fe80::1", None);
+        is("2001:db8::1", None, "2001:db8::1", None);
+        for wrong in [
+            "",
+            "-x",
+            "me@",
+            "@web",
+            "web:0",
+            "web:x",
+            "web:70000",
+            "[::1",
+            "[x]:1",
+            "[::1]x",
+            "a b",
+            "-l@web",
+            "a;b",
+            "we\u{1b}b",
+            "$(x)@web",
+        ] {
+            assert!(target(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn arguments_of_ssh() {
+        let said = ssh_arguments(
+            "-q -J me@a:22,b -o 'UserKnownHostsFile ~/kh' -o StrictHostKeyChecking=no -i key -p2222 -l you",
+        );
+        assert_eq!(said.jump, ["me@a:22", "b"]);
+        assert_eq!(
+            (said.known_hosts, said.identities),
+            (vec!["~/kh".into()], vec!["key".into()])
+        );
+        assert_eq!((said.port, said.user.as_deref()), (Some(2222), Some("you")));
+        let command = ssh_arguments(r#"-o ProxyCommand="ssh -W %h:%p -q -p 2022 me@bastion""#);
+        assert_eq!(command.jump, ["me@bastion:2022"]);
+        assert_eq!(ssh_arguments("-o ProxyCommand='nc %h %p'").jump, [""; 0]);
+        assert_eq!(
+            ssh_arguments("-oUserKnownHostsFile=/dev/null -o ProxyJump=none"),
+            SshArguments::default()
+        );
+    }
+
+    #[test]
+    fn words_of_a_shell() {
+        let words =
+            |text: &str| -> Vec<String> { shell_words(text).into_iter().map(|(_, w)| w).collect() };
+        assert_eq!(words(r#"a "b c" d='e f'g  # h"#), ["a", "b c", "d=e fg"]);
+        assert_eq!(words(r#"a\ b "c\"d" e#f "#), ["a b", "c\"d", "e#f"]);
+        assert_eq!(words("''"), [""]);
+    }
+
+    #[test]
+    fn paths_start_at_the_inventory() {
+        let home = Some(Path::new("/home/me"));
+        let is = |text: &str, home| path(text, Path::new("inv"), home).display().to_string();
+        assert_eq!(is("~/.ssh/id", home), "/home/me/.ssh/id");
+        assert_eq!(is("keys/id", home), "inv/keys/id");
+        assert_eq!(is("/abs", home), "/abs");
+        assert_eq!(is("~/x", None), "~/x");
+    }
+}

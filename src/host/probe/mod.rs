@@ -4,6 +4,18 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod commands;
+pub mod listeners;
+pub mod modules;
+pub mod mounts;
+pub mod packages;
+pub(crate) mod section;
+pub mod sysctls;
+pub mod units;
+pub mod accounts;
+pub mod files;
+pub mod sshd;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -73,7 +85,9 @@ macro_rules! probes {
     };
 }
 
-probes![];
+probes![
+    sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+];
 
 /// The observing program, but for the nonce.
 #[derive(Debug)]

@@ -1,6 +1,24 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod command;
+pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod kernel_module;
+pub mod listener;
+pub mod mount;
+pub mod service;
+pub mod sysctl;
+mod sysctl_files;
+pub mod file;
+pub mod key_value;
+pub mod line;
+pub mod paths;
+pub mod sshd;
+pub mod sshd_config;
+pub mod sudoers;
+pub mod sudoers_file;
+
 use std::fmt::Debug;
 
 use schemars::JsonSchema;
@@ -180,4 +198,12 @@ macro_rules! resources {
     };
 }
 
-resources! {}
+resources! {
+    sysctl: sysctl::Sysctl,
+    kernel_module: kernel_module::KernelModule,
+    file: file::File,
+    key_value: key_value::KeyValue,
+    line: line::Line,
+    mount: mount::Mount,
+    sshd: sshd::Sshd,
+}

@@ -188,6 +188,11 @@ impl Change<'_> {
         shared
             .recorder
             .file(&file_name("queries", host, "act"), &text)?;
+        // What it was like before: the report sets the two beside each other.
+        shared.recorder.event(Event::Judged {
+            host: host.clone(),
+            findings: self.judged.iter().map(|j| j.finding.clone()).collect(),
+        })?;
         shared.recorder.event(Event::Planned {
             host: host.clone(),
             changes: self.plan.notes(),

@@ -8,7 +8,9 @@ use crate::journal::StepOutcome;
 use crate::report::RunView;
 use crate::report::fold::ChangeView;
 use crate::report::paint::Ink;
-use crate::report::words::{count, diff_line, join, pad, some, step_word, whom, wrap};
+use crate::report::words::{
+    MergedChange, count, diff_line, join, merge_changes, pad, some, step_word, whom, wrap,
+};
 use crate::shell::clean;
 
 /// Lines of a diff that are shown unless all are asked for.
@@ -119,41 +121,4 @@ impl Terminal {
             let _ = writeln!(out, "{indent}{}", self.paint.ink(Ink::Dim, &text));
         }
     }
-}
-
-struct MergedChange<'a> {
-    change: &'a ChangeView,
-    hosts: Vec<&'a str>,
-}
-
-/// Changes that several hosts share, once; what went wrong first.
-fn merge_changes(view: &RunView) -> Vec<MergedChange<'_>> {
-    let mut merged: Vec<MergedChange> = Vec::new();
-    for host in &view.hosts {
-        for change in &host.changes {
-            let same = merged.iter_mut().find(|m| {
-                m.change.outcome == change.outcome
-                    && m.change.detail == change.detail
-                    && m.change.note.target == change.note.target
-                    && m.change.note.diff == change.note.diff
-            });
-            match same {
-                Some(same) => same.hosts.push(&host.name),
-                None => merged.push(MergedChange {
-                    change,
-                    hosts: vec![&host.name],
-                }),
-            }
-        }
-    }
-    merged.sort_by_key(|m| match m.change.outcome {
-        Some(StepOutcome::UndoFailed) => 0,
-        Some(StepOutcome::Failed) => 1,
-        None => 2,
-        Some(StepOutcome::Stale) => 3,
-        Some(StepOutcome::Undone) => 4,
-        Some(StepOutcome::Done) => 5,
-        Some(StepOutcome::Skipped) => 6,
-    });
-    merged
 }
