@@ -35,7 +35,9 @@ fn frames(bytes: &[u8], nonce: &Nonce) -> Vec<Frame> {
     let mut reader = FrameReader::new(nonce, Limits::default());
     // In small pieces, as a network would bring them.
     for piece in bytes.chunks(7) {
-        reader.push(piece).expect("our own program's frames can be read");
+        reader
+            .push(piece)
+            .expect("our own program's frames can be read");
     }
     std::iter::from_fn(|| reader.next_frame()).collect()
 }
@@ -134,7 +136,9 @@ fn a_stream_that_does_not_end_is_cut() {
     };
     let mut reader = FrameReader::new(&nonce, limits);
     let piece = [b'x'; 4096];
-    let pushed = (0..1000).take_while(|_| reader.push(&piece).is_ok()).count();
+    let pushed = (0..1000)
+        .take_while(|_| reader.push(&piece).is_ok())
+        .count();
     assert_eq!(pushed, 256);
 }
 
@@ -143,7 +147,10 @@ fn a_cut_program_runs_nothing() {
     let nonce = Nonce::draw();
     let program = assemble(&nonce, "f() { frame a f 0 ''; }", "f\nframe a b 0 ''");
     for shell in SHELLS {
-        for cut in (0..program.len() - 1).filter(|i| program.is_char_boundary(*i)).step_by(37) {
+        for cut in (0..program.len() - 1)
+            .filter(|i| program.is_char_boundary(*i))
+            .step_by(37)
+        {
             let out = run(shell, &program[..cut]);
             assert_eq!(frames(&out, &nonce), [], "{} cut at {cut}", shell[0]);
         }

@@ -5,6 +5,7 @@
 //! [`Snapshot`](super::snapshot::Snapshot).
 
 pub mod commands;
+pub mod facts;
 pub mod listeners;
 pub mod modules;
 pub mod mounts;
@@ -12,6 +13,7 @@ pub mod packages;
 pub(crate) mod section;
 pub mod sysctls;
 pub mod units;
+pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
