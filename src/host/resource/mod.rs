@@ -11,6 +11,7 @@ pub mod package;
 pub mod service;
 pub mod sysctl;
 mod sysctl_files;
+pub mod walk;
 
 use std::fmt::Debug;
 
