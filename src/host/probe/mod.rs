@@ -5,6 +5,7 @@
 //! [`Snapshot`](super::snapshot::Snapshot).
 
 pub mod commands;
+pub mod facts;
 pub mod listeners;
 pub mod modules;
 pub mod mounts;
@@ -15,6 +16,7 @@ pub mod units;
 pub mod accounts;
 pub mod files;
 pub mod sshd;
+pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -19,6 +19,7 @@ pub mod sshd;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sudoers_file;
+pub mod walk;
 
 use std::fmt::Debug;
 
