@@ -1,10 +1,13 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod account;
+pub mod accounts;
 pub(crate) mod demand;
 pub mod file;
 pub mod key_value;
 pub mod line;
+pub mod passwd;
 pub mod paths;
 pub mod sshd;
 pub mod sshd_config;
