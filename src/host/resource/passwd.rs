@@ -321,3 +321,216 @@ pub fn remove(account: &str, groups: Vec<&str>) -> Result<Intent, Unfixable> {
     }
     .intent()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::probe::section::testing::{SHELLS, snippet};
+
+    const PASSWD: &str = "root:x:0:0::/root:/bin/bash\nann:x:1000:1000::/home/ann:/bin/bash\nbob:x:1001:1001::/:/bin/sh\n";
+    const SHADOW: &str = "root:*:1::::::\nann:$y$hash:19000:0:99999:7:::\nbob:!:1::::::\n";
+
+    /// A host's /etc in a folder of ours, and the store beside it.
+    struct Etc {
+        dir: tempfile::TempDir,
+    }
+
+    impl Etc {
+        fn new() -> Etc {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir(dir.path().join("etc")).unwrap();
+            std::fs::create_dir(dir.path().join("store")).unwrap();
+            let etc = Etc { dir };
+            for (name, text) in [
+                ("passwd", PASSWD),
+                ("passwd-", "older\n"),
+                ("shadow", SHADOW),
+                ("group", "root:x:0:\nsudo:x:27:bob\nann:x:1000:\n"),
+            ] {
+                etc.put(name, text);
+            }
+            etc
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.dir.path().join("etc").join(name)
+        }
+
+        fn put(&self, name: &str, text: &str) {
+            std::fs::write(self.path(name), text).unwrap();
+        }
+
+        fn all(&self) -> Vec<(String, String)> {
+            let mut all: Vec<_> = std::fs::read_dir(self.dir.path().join("etc"))
+                .unwrap()
+                .map(|e| e.unwrap())
+                .map(|e| {
+                    let text = std::fs::read_to_string(e.path()).unwrap();
+                    (e.file_name().into_string().unwrap(), text)
+                })
+                .collect();
+            all.sort();
+            all
+        }
+
+        /// Runs a piece of an intent over this /etc. `usermod` and its kin are a sed of ours,
+        /// which leaves a copy behind, as they do.
+        fn run(&self, shell: &[&str], text: &str) -> bool {
+            let tools =
+                "usermod() { _e; }\nuserdel() { _e; }\nuseradd() { _e; }\nchage() { _e; }\n_e() {
+                cp /etc/passwd /etc/passwd-; cp /etc/shadow /etc/shadow-
+                sed -i 's,^ann:\\(.*\\):/bin/bash$,ann:\\1:/new,' /etc/passwd
+                sed -i 's,^ann:\\$,ann:!$,; s,^\\(ann:.*\\):99999:,\\1:365:,' /etc/shadow
+                sed -i '/^root:/!s,:27:bob$,:27:bob\\,ann,' /etc/group
+            }\n";
+            let etc = format!("{}/etc/", self.dir.path().display());
+            let text = format!("{tools}{text}").replace("/etc/", &etc);
+            let (ok, said) = snippet(shell, &self.dir.path().join("store"), &text);
+            assert!(!said.contains("rror"), "{said}");
+            ok
+        }
+    }
+
+    fn script(intent: Intent) -> ScriptIntent {
+        match intent {
+            Intent::Script(script) => script,
+            Intent::File(file) => panic!("{file:?}"),
+        }
+    }
+
+    #[test]
+    fn an_undo_brings_back_every_byte() {
+        for shell in SHELLS {
+            let etc = Etc::new();
+            let before = etc.all();
+            let step = script(super::shell("ann", "/bin/bash", "/new").unwrap());
+            assert!(etc.run(shell, &step.guard));
+            assert!(etc.run(shell, &step.act), "{shell:?}");
+            assert_ne!(etc.all(), before);
+            assert!(
+                !etc.run(shell, &step.guard),
+                "the guard must see the change"
+            );
+            assert!(etc.run(shell, &step.unchanged_since));
+            assert!(etc.run(shell, &step.undo), "{shell:?}");
+            assert_eq!(etc.all(), before, "{shell:?}");
+        }
+    }
+
+    #[test]
+    fn an_undo_keeps_what_others_did_since() {
+        for shell in SHELLS {
+            let etc = Etc::new();
+            let step = script(super::shell("ann", "/bin/bash", "/new").unwrap());
+            assert!(etc.run(shell, &step.act));
+            // Someone adds an account, and gives ann another home.
+            let now = std::fs::read_to_string(etc.path("passwd")).unwrap();
+            etc.put(
+                "passwd",
+                &(now.replace("/home/ann", "/srv/ann") + "cy:x:1002:1002::/:/bin/sh\n"),
+            );
+            assert!(
+                etc.run(shell, &step.unchanged_since),
+                "the shell is still ours"
+            );
+            assert!(etc.run(shell, &step.undo));
+            let after = std::fs::read_to_string(etc.path("passwd")).unwrap();
+            let expected = PASSWD.replace("/home/ann", "/srv/ann") + "cy:x:1002:1002::/:/bin/sh\n";
+            assert_eq!(after, expected, "{shell:?}");
+            let left: Vec<_> = etc
+                .all()
+                .into_iter()
+                .filter(|(n, _)| n.contains("lock") || n.contains("seawall"))
+                .collect();
+            assert_eq!(left, []);
+        }
+    }
+
+    #[test]
+    fn a_later_change_of_the_same_field_is_seen() {
+        for shell in SHELLS {
+            let etc = Etc::new();
+            let step = script(
+                age(
+                    "ann",
+                    "max_days",
+                    ("-M", &[("shadow", "5")]),
+                    "99999",
+                    "365",
+                )
+                .unwrap(),
+            );
+            assert!(etc.run(shell, &step.guard) && etc.run(shell, &step.act));
+            assert!(etc.run(shell, &step.unchanged_since));
+            let now = std::fs::read_to_string(etc.path("shadow")).unwrap();
+            etc.put("shadow", &now.replace(":365:", ":90:"));
+            assert!(!etc.run(shell, &step.unchanged_since));
+        }
+    }
+
+    #[test]
+    fn whole_lines_come_and_go() {
+        for shell in SHELLS {
+            // A made account goes again, whoever else came meanwhile.
+            let etc = Etc::new();
+            let new = New {
+                account: "dan",
+                home: "/nonexistent/dan",
+                shell: "/bin/sh",
+                system: false,
+                groups: vec![],
+            };
+            let step = script(create(new).unwrap());
+            assert!(etc.run(shell, &step.guard));
+            assert!(etc.run(shell, &step.act));
+            etc.put(
+                "passwd",
+                &(PASSWD.to_owned() + "dan:x:1003:1003::/:/bin/sh\neve:x:1004:1004::/:\n"),
+            );
+            assert!(etc.run(shell, &step.undo));
+            assert_eq!(
+                std::fs::read_to_string(etc.path("passwd")).unwrap(),
+                PASSWD.to_owned() + "eve:x:1004:1004::/:\n"
+            );
+            // One that was taken away comes back.
+            let etc = Etc::new();
+            let step = script(remove("ann", vec!["ann"]).unwrap());
+            assert!(etc.run(shell, &step.guard) && etc.run(shell, &step.act));
+            etc.put("passwd", "root:x:0:0::/root:/bin/sh\n");
+            assert!(etc.run(shell, &step.undo));
+            let after = std::fs::read_to_string(etc.path("passwd")).unwrap();
+            assert_eq!(
+                after,
+                "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/bash\n"
+            );
+        }
+    }
+
+    #[test]
+    fn guards_see_membership_and_locks() {
+        for shell in SHELLS {
+            let etc = Etc::new();
+            let step = script(join("ann", &["sudo"], "ann").unwrap());
+            assert!(etc.run(shell, &step.guard));
+            assert!(etc.run(shell, &step.act));
+            assert!(!etc.run(shell, &step.guard));
+            let step = script(lock("bob", "").unwrap());
+            assert!(!etc.run(shell, &step.guard), "bob is locked already");
+            let step = script(lock("nobody-there", "").unwrap());
+            assert!(!etc.run(shell, &step.guard));
+        }
+    }
+
+    #[test]
+    fn hostile_words_stay_words() {
+        let step = script(super::shell("ann", "/bin/bash", "/x'; reboot; '").unwrap());
+        assert!(
+            step.act
+                .contains(r"usermod -s '/x'\''; reboot; '\''' -- 'ann'")
+        );
+        assert!(is_name("www-data") && is_name("_apt"));
+        for bad in ["", "-x", "a b", "a:b", "a\nb", "ä", "../x", "$(x)"] {
+            assert!(!is_name(bad), "{bad}");
+        }
+    }
+}
