@@ -2,6 +2,8 @@
 //! it in [`resources!`].
 
 pub mod command;
+pub mod account;
+pub mod accounts;
 pub(crate) mod demand;
 pub(crate) mod glob;
 pub mod kernel_module;
@@ -14,6 +16,7 @@ mod sysctl_files;
 pub mod file;
 pub mod key_value;
 pub mod line;
+pub mod passwd;
 pub mod paths;
 pub mod sshd;
 pub mod sshd_config;
