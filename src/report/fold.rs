@@ -244,7 +244,7 @@ impl RunView {
         self.hosts.iter().flat_map(|host| &host.findings)
     }
 
-    /// Hosts without any judgement.
+    /// Hosts of which nothing is known ([`HostView::was_seen`]).
     pub fn not_seen(&self) -> impl Iterator<Item = &HostView> {
         self.hosts.iter().filter(|host| !host.was_seen())
     }
@@ -278,9 +278,14 @@ pub fn host_of(event: &Event) -> Option<&str> {
 }
 
 impl HostView {
-    /// Whether it was judged at all.
+    /// Whether it was judged, or (where nothing is judged, as in a rollback) did what it was told.
     pub fn was_seen(&self) -> bool {
         !self.findings.is_empty()
+            || matches!(
+                self.outcome,
+                Some(HostOutcome::Clean | HostOutcome::Changed)
+            )
+            || self.changes.iter().any(|change| change.outcome.is_some())
     }
 
     /// How it stands. A host that did not come to its end is unknown, unless its turn never came.

@@ -185,10 +185,19 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ControlRow {
     pub id: String,
-    /// Id and title, in order of the ids.
-    pub rules: Vec<(String, String)>,
+    /// In order of the ids.
+    pub rules: Vec<ControlRule>,
     pub counts: Counts,
     pub state: State,
+}
+
+/// One rule that serves a requirement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlRule {
+    pub rule: String,
+    pub title: String,
+    /// It fails or is unknown on a host.
+    pub open: bool,
 }
 
 /// One framework, e.g. `cis-debian-12`.
@@ -231,7 +240,7 @@ fn capitalized(text: &str) -> String {
 /// Requirement → rules → state, framework by framework. A host that was not seen makes unknown
 /// what no other host fails.
 pub fn frameworks(view: &RunView) -> Vec<FrameworkView> {
-    type Cell<'a> = (BTreeMap<&'a str, &'a str>, Counts);
+    type Cell<'a> = (BTreeMap<&'a str, (&'a str, bool)>, Counts);
     let mut cells: BTreeMap<&str, BTreeMap<&str, Cell>> = BTreeMap::new();
     for finding in view.findings() {
         for control in &finding.controls {
@@ -240,7 +249,8 @@ pub fn frameworks(view: &RunView) -> Vec<FrameworkView> {
                 .or_default()
                 .entry(&control.id)
                 .or_default();
-            cell.0.insert(&finding.rule, &finding.title);
+            let rule = cell.0.entry(&finding.rule);
+            rule.or_insert((&finding.title, false)).1 |= super::is_open(finding);
             cell.1.add(finding.status);
         }
     }
@@ -254,7 +264,11 @@ pub fn frameworks(view: &RunView) -> Vec<FrameworkView> {
                     id: id.to_owned(),
                     rules: rules
                         .into_iter()
-                        .map(|(rule, title)| (rule.to_owned(), title.to_owned()))
+                        .map(|(rule, (title, open))| ControlRule {
+                            rule: rule.to_owned(),
+                            title: title.to_owned(),
+                            open,
+                        })
                         .collect(),
                     counts,
                     state: State::of(counts, host_missing),
@@ -267,4 +281,43 @@ pub fn frameworks(view: &RunView) -> Vec<FrameworkView> {
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_compared_as_numbers() {
+        let mut ids = [
+            "5.1.10", "5.1.9", "A.8.2", "5.1", "A.8.20", "5.01.2", "", "x",
+        ];
+        ids.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            ids,
+            [
+                "", "5.1", "5.01.2", "5.1.9", "5.1.10", "A.8.2", "A.8.20", "x"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_worst_decides_how_a_requirement_stands() {
+        let of = |statuses: &[Status], missing| {
+            let mut counts = Counts::default();
+            for status in statuses {
+                counts.add(*status);
+            }
+            State::of(counts, missing)
+        };
+        use Status::*;
+        assert_eq!(of(&[Pass, Changed], false), State::Met);
+        assert_eq!(of(&[Pass], true), State::Unknown);
+        assert_eq!(of(&[Pass, Unknown], false), State::Unknown);
+        assert_eq!(of(&[Pass, Unknown, Fail], true), State::NotMet);
+        assert_eq!(of(&[Pass, Waived, Manual], false), State::Waived);
+        assert_eq!(of(&[Pass, Manual], false), State::Manual);
+        assert_eq!(of(&[NotApplicable, Pass], false), State::Met);
+        assert_eq!(of(&[NotApplicable], false), State::NotApplicable);
+    }
 }

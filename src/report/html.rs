@@ -6,6 +6,7 @@
 
 mod figures;
 mod page;
+mod rows;
 
 use base64::Engine;
 use minijinja::value::{Serde, Value};

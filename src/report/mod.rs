@@ -16,7 +16,7 @@ mod words;
 
 pub use fold::{ChangeView, Confirm, HostView, RunView, load};
 pub use group::{
-    AreaRow, ControlRow, FindingGroup, FrameworkView, State, areas, frameworks, groups,
+    AreaRow, ControlRow, ControlRule, FindingGroup, FrameworkView, State, areas, frameworks, groups,
 };
 pub use score::{Counts, Score};
 pub use terminal::{Style, Terminal};

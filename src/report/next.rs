@@ -56,6 +56,12 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
             "looks again at what was not seen".to_owned(),
         );
     }
+    if view.verb == "rollback" {
+        say(
+            format!("seawall check {tail}"),
+            "shows how the hosts stand now".to_owned(),
+        );
+    }
     let changed = view.hosts.iter().any(|host| {
         host.changes
             .iter()

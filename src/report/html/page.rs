@@ -1,22 +1,21 @@
 //! What the page says, ready to be set: texts cleaned and bounded, numbers in words.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::figures::{Gauge, Part, count_words, framework_bar, gauge, state_keys, status_bar};
+use super::figures::{Gauge, Part, gauge, status_bar};
+use super::rows::{
+    ChangeRow, Connection, FindingRow, Framework, NotSeen, RuleRow, WaiverRow, all_rules,
+    change_rows, connections, finding_row, framework_rows, not_seen, waiver_rows,
+};
 use crate::journal::{HostOutcome, StepOutcome};
 use crate::model::{Severity, Status};
-use crate::report::fold::{Confirm, HostView};
-use crate::report::group::{FindingGroup, areas, frameworks, groups, natural};
-use crate::report::words::{
-    badness, count, diff_line, duration, merge_changes, outcome_word, step_word, whom,
-};
+use crate::report::fold::{Confirm, HostView, SnapshotView};
+use crate::report::group::{areas, groups};
+use crate::report::words::{badness, count, duration, outcome_word, whom};
 use crate::report::{Counts, RunView, is_open};
 use crate::shell::clean;
-
-/// Lines of one diff on the page.
-const DIFF_LINES: usize = 400;
 
 /// What is the same on each page.
 #[derive(Debug, Serialize)]
@@ -113,121 +112,6 @@ struct Area {
 }
 
 #[derive(Debug, Serialize)]
-struct FindingRow {
-    severity: &'static str,
-    title: String,
-    rule: String,
-    whom: String,
-    names: Vec<String>,
-    expected: String,
-    actual: String,
-    reason: Option<String>,
-    expired: Option<String>,
-    why: Option<String>,
-    controls: String,
-    fixable: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct ChangeRow {
-    outcome: &'static str,
-    key: &'static str,
-    target: String,
-    risk: String,
-    rules: String,
-    whom: String,
-    names: Vec<String>,
-    detail: Option<String>,
-    no_way_back: Option<String>,
-    lines: Vec<DiffLine>,
-    more: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct DiffLine {
-    kind: &'static str,
-    text: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Framework {
-    title: String,
-    parts: Vec<Part>,
-    rows: Vec<Requirement>,
-}
-
-#[derive(Debug, Serialize)]
-struct Requirement {
-    id: String,
-    state: &'static str,
-    key: &'static str,
-    rules: Vec<RuleName>,
-    detail: String,
-}
-
-#[derive(Debug, Serialize)]
-struct RuleName {
-    rule: String,
-    title: String,
-}
-
-#[derive(Debug, Serialize)]
-struct WaiverRow {
-    title: String,
-    rule: String,
-    whom: String,
-    names: Vec<String>,
-    reason: String,
-    owner: String,
-    approver: String,
-    expires: String,
-    expired: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct NotSeen {
-    title: &'static str,
-    head: &'static str,
-    rows: Vec<NotSeenRow>,
-}
-
-#[derive(Debug, Serialize)]
-struct NotSeenRow {
-    title: String,
-    rule: Option<String>,
-    whom: String,
-    names: Vec<String>,
-    reason: String,
-    hint: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct Connection {
-    host: String,
-    purpose: String,
-    user: String,
-    peer: String,
-    jumps: String,
-    server: String,
-    kex: String,
-    pq: &'static str,
-    cipher: String,
-    host_key: String,
-    trusted_by: String,
-    login: String,
-    millis: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RuleRow {
-    rule: String,
-    title: String,
-    area: String,
-    severity: &'static str,
-    detail: String,
-}
-
-#[derive(Debug, Serialize)]
 struct Item {
     name: String,
     sha256: String,
@@ -241,21 +125,21 @@ struct JournalEnd {
 }
 
 /// A short text: a name, an id.
-fn name(text: &str) -> String {
+pub fn name(text: &str) -> String {
     clean(text, 120)
 }
 
 /// A sentence or two.
-fn prose(text: &str) -> String {
+pub fn prose(text: &str) -> String {
     clean(text, 2000)
 }
 
-fn names(hosts: &[&str]) -> Vec<String> {
+pub fn names(hosts: &[&str]) -> Vec<String> {
     hosts.iter().map(|host| name(host)).collect()
 }
 
 /// Few hosts by their names, many by their number.
-fn who(hosts: &[&str], many: usize) -> String {
+pub fn who(hosts: &[&str], many: usize) -> String {
     if many > 1 && hosts.len() <= 3 && hosts.len() < many {
         names(hosts).join(", ")
     } else {
@@ -364,6 +248,8 @@ fn verdict(view: &RunView) -> Verdict {
         ("bad", "Not as demanded")
     } else if counts.unknown > 0 || missing > 0 {
         ("warn", "Not all was seen")
+    } else if view.verb == "rollback" {
+        ("good", "Taken back")
     } else {
         ("good", "As demanded")
     };
@@ -374,6 +260,13 @@ fn verdict(view: &RunView) -> Verdict {
             count(failed, "host")
         ));
     }
+    let undone = view.hosts.iter().flat_map(|h| &h.changes);
+    let undone = undone.filter(|c| c.outcome == Some(StepOutcome::Undone));
+    match undone.count() {
+        0 => {}
+        1 => said.push("1 change was undone.".into()),
+        n => said.push(format!("{n} changes were undone.")),
+    }
     if counts.fail > 0 {
         let worst = match critical {
             0 => "none of them critical".to_owned(),
@@ -383,10 +276,10 @@ fn verdict(view: &RunView) -> Verdict {
             .findings()
             .filter(|f| f.status == Status::Fail)
             .map(|f| f.rule.as_str())
-            .collect::<std::collections::BTreeSet<_>>()
+            .collect::<BTreeSet<_>>()
             .len();
         said.push(format!(
-            "{} of {} judged demands are not met, {worst}: {}.",
+            "{} of {} judged demands ({}) are not met, {worst}.",
             counts.fail,
             counts.judged(),
             count(rules, "rule"),
@@ -429,8 +322,7 @@ fn tiles(view: &RunView) -> Vec<Tile> {
             .findings()
             .filter(|f| f.severity == *severity && is_open(f))
             .collect();
-        let rules: std::collections::BTreeSet<&str> =
-            open.iter().map(|f| f.rule.as_str()).collect();
+        let rules: BTreeSet<&str> = open.iter().map(|f| f.rule.as_str()).collect();
         Tile {
             word: severity.word(),
             count: open.len(),
@@ -464,7 +356,7 @@ fn host_row(host: &HostView) -> HostRow {
             .map(|hint| format!("→ {}", prose(hint))),
     );
     HostRow {
-        name: name(&host.name),
+        name: clean(&host.name, 48),
         data: host.data.as_deref().map(name),
         outcome: outcome_word(host.standing()),
         key: match host.standing() {
@@ -489,7 +381,7 @@ fn host_row(host: &HostView) -> HostRow {
     }
 }
 
-fn post_quantum(is: Option<bool>) -> &'static str {
+pub fn post_quantum(is: Option<bool>) -> &'static str {
     match is {
         Some(true) => "post-quantum",
         Some(false) => "not post-quantum",
@@ -508,197 +400,6 @@ fn area_rows(view: &RunView) -> Vec<Area> {
     areas(view).into_iter().map(row).collect()
 }
 
-fn finding_row(view: &RunView, group: &FindingGroup) -> FindingRow {
-    let finding = group.finding;
-    let controls: Vec<String> = finding
-        .controls
-        .iter()
-        .map(|c| format!("{} {}", name(&c.framework), name(&c.id)))
-        .collect();
-    FindingRow {
-        severity: finding.severity.word(),
-        title: prose(&finding.title),
-        rule: name(&finding.rule),
-        whom: who(&group.hosts, view.hosts.len()),
-        names: names(&group.hosts),
-        expected: prose(&finding.expected),
-        actual: prose(&finding.actual),
-        reason: finding.reason.as_deref().map(prose),
-        expired: finding.waiver.as_ref().filter(|w| w.expired).map(|w| {
-            format!(
-                "expired on {}; owner {}: {}",
-                name(&w.expires),
-                name(&w.owner),
-                prose(&w.reason)
-            )
-        }),
-        why: view.why.get(&finding.rule).map(|why| prose(why)),
-        controls: controls.join(" · "),
-        fixable: finding.fixable,
-    }
-}
-
-fn change_rows(view: &RunView) -> Vec<ChangeRow> {
-    let row = |merged: crate::report::words::MergedChange| {
-        let note = &merged.change.note;
-        let all = note.diff.lines().count();
-        let rules: Vec<String> = note.rules.iter().map(|rule| name(rule)).collect();
-        ChangeRow {
-            outcome: step_word(merged.change.outcome).0,
-            key: match merged.change.outcome {
-                Some(StepOutcome::Done) => "good",
-                Some(StepOutcome::Failed | StepOutcome::UndoFailed) => "bad",
-                Some(StepOutcome::Stale | StepOutcome::Undone) => "warn",
-                Some(StepOutcome::Skipped) => "idle",
-                None => "unknown",
-            },
-            target: prose(&note.target),
-            risk: name(&note.risk),
-            rules: rules.join(", "),
-            whom: who(&merged.hosts, view.hosts.len()),
-            names: names(&merged.hosts),
-            detail: merged.change.detail.as_deref().map(prose),
-            no_way_back: note.no_way_back.as_deref().map(prose),
-            lines: note
-                .diff
-                .lines()
-                .take(DIFF_LINES)
-                .map(set_diff_line)
-                .collect(),
-            more: all.saturating_sub(DIFF_LINES),
-        }
-    };
-    merge_changes(view).into_iter().map(row).collect()
-}
-
-fn set_diff_line(line: &str) -> DiffLine {
-    let kind = match line {
-        l if l.starts_with("+++") || l.starts_with("---") || l.starts_with("@@") => "meta",
-        l if l.starts_with('+') => "add",
-        l if l.starts_with('-') => "del",
-        _ => "same",
-    };
-    DiffLine {
-        kind,
-        text: diff_line(line, 1000),
-    }
-}
-
-/// Counts in words, and how many hosts are not among them.
-fn over_all_hosts(view: &RunView, counts: Counts) -> String {
-    let missing = view.not_seen().count();
-    let words = count_words(counts);
-    match missing {
-        0 => words,
-        n => format!("{words}, {} not seen", count(n, "host")),
-    }
-}
-
-fn framework_rows(view: &RunView) -> Vec<Framework> {
-    let row = |row: &crate::report::ControlRow| Requirement {
-        id: name(&row.id),
-        state: row.state.word(),
-        key: state_keys(row.state).1,
-        rules: row
-            .rules
-            .iter()
-            .map(|(rule, title)| RuleName {
-                rule: name(rule),
-                title: prose(title),
-            })
-            .collect(),
-        detail: over_all_hosts(view, row.counts),
-    };
-    frameworks(view)
-        .iter()
-        .map(|framework| Framework {
-            title: name(&framework.title()),
-            parts: framework_bar(framework),
-            rows: framework.rows.iter().map(row).collect(),
-        })
-        .collect()
-}
-
-fn waiver_rows(view: &RunView) -> Vec<WaiverRow> {
-    let mut rows: Vec<WaiverRow> = groups(view, |f| f.waiver.is_some())
-        .into_iter()
-        .filter_map(|group| {
-            let waiver = group.finding.waiver.as_ref()?;
-            Some(WaiverRow {
-                title: prose(&group.finding.title),
-                rule: name(&group.finding.rule),
-                whom: who(&group.hosts, view.hosts.len()),
-                names: names(&group.hosts),
-                reason: prose(&waiver.reason),
-                owner: name(&waiver.owner),
-                approver: name(&waiver.approver),
-                expires: name(&waiver.expires),
-                expired: waiver.expired,
-            })
-        })
-        .collect();
-    rows.sort_by(|a, b| (!a.expired, &a.expires).cmp(&(!b.expired, &b.expires)));
-    rows
-}
-
-fn not_seen(view: &RunView) -> Vec<NotSeen> {
-    let many = view.hosts.len();
-    let hosts = view
-        .not_seen()
-        .map(|host| NotSeenRow {
-            title: name(&host.name),
-            rule: None,
-            whom: outcome_word(host.standing()).to_owned(),
-            names: Vec::new(),
-            reason: prose(
-                &host
-                    .story()
-                    .unwrap_or_else(|| "its turn did not come".into()),
-            ),
-            hint: host
-                .unreachable
-                .as_ref()
-                .and_then(|u| u.hint.as_deref())
-                .map(prose),
-        })
-        .collect();
-    let of = |status: Status| -> Vec<NotSeenRow> {
-        groups(view, |f| f.status == status)
-            .iter()
-            .map(|group| NotSeenRow {
-                title: prose(&group.finding.title),
-                rule: Some(name(&group.finding.rule)),
-                whom: who(&group.hosts, many),
-                names: names(&group.hosts),
-                reason: prose(group.finding.reason.as_deref().unwrap_or("not said")),
-                hint: None,
-            })
-            .collect()
-    };
-    vec![
-        NotSeen {
-            title: "Hosts that were not seen",
-            head: "Host",
-            rows: hosts,
-        },
-        NotSeen {
-            title: "Unknown: could not be observed",
-            head: "Rule",
-            rows: of(Status::Unknown),
-        },
-        NotSeen {
-            title: "For a person to judge",
-            head: "Rule",
-            rows: of(Status::Manual),
-        },
-        NotSeen {
-            title: "Not applicable",
-            head: "Rule",
-            rows: of(Status::NotApplicable),
-        },
-    ]
-}
-
 fn notes(view: &RunView) -> Vec<String> {
     let of_hosts = view.hosts.iter().flat_map(|host| {
         host.notes
@@ -712,57 +413,9 @@ fn notes(view: &RunView) -> Vec<String> {
         .collect()
 }
 
-fn connections(view: &RunView) -> Vec<Connection> {
-    let text = |text: &Option<String>| text.as_deref().map(name).unwrap_or_default();
-    let of_host = |host: &HostView| {
-        let connection = |c: &crate::report::fold::ConnectionView| Connection {
-            host: name(&host.name),
-            purpose: name(&c.purpose),
-            user: name(&c.facts.user),
-            peer: name(&c.facts.peer),
-            jumps: name(&c.facts.jumps.join(", ")),
-            server: text(&c.facts.server),
-            kex: c
-                .facts
-                .key_exchange
-                .as_deref()
-                .map_or_else(|| name(&c.facts.via), name),
-            pq: post_quantum(c.facts.post_quantum),
-            cipher: text(&c.facts.cipher),
-            host_key: text(&c.facts.host_key),
-            trusted_by: text(&c.facts.trusted_by),
-            login: text(&c.facts.login),
-            millis: c.millis,
-        };
-        host.connections.iter().map(connection).collect::<Vec<_>>()
-    };
-    view.hosts.iter().flat_map(of_host).collect()
-}
-
-fn all_rules(view: &RunView) -> Vec<RuleRow> {
-    let mut rules: BTreeMap<&str, (&crate::model::Finding, Counts)> = BTreeMap::new();
-    for finding in view.findings() {
-        let (_, counts) = rules
-            .entry(&finding.rule)
-            .or_insert_with(|| (finding, Counts::default()));
-        counts.add(finding.status);
-    }
-    let mut rows: Vec<_> = rules.into_values().collect();
-    rows.sort_by(|(a, _), (b, _)| a.area.cmp(&b.area).then_with(|| natural(&a.rule, &b.rule)));
-    rows.into_iter()
-        .map(|(finding, counts)| RuleRow {
-            rule: name(&finding.rule),
-            title: prose(&finding.title),
-            area: name(&finding.area),
-            severity: finding.severity.word(),
-            detail: over_all_hosts(view, counts),
-        })
-        .collect()
-}
-
 fn snapshots(view: &RunView) -> Vec<Item> {
     let of_host = |host: &HostView| {
-        let item = |s: &crate::report::fold::SnapshotView| Item {
+        let item = |s: &SnapshotView| Item {
             name: name(&s.file),
             sha256: name(&s.sha256),
         };

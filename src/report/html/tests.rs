@@ -11,6 +11,7 @@ fn every_run_has_a_page() {
     let runs = [
         ("check", fixture::check()),
         ("apply", fixture::apply()),
+        ("rollback", fixture::rollback()),
         ("fifty", fixture::fifty()),
         ("hostile", fixture::hostile()),
         ("empty", Vec::new()),
@@ -53,6 +54,9 @@ fn the_page_says_what_a_reader_looks_for() {
     let checked = page(&fixture::check());
     assert!(checked.contains("expired on 2026-10-31"));
     assert!(!checked.contains("<h2>Changes</h2>"));
+    let taken_back = page(&fixture::rollback());
+    assert!(taken_back.contains("6 changes were undone."));
+    assert!(!taken_back.contains("As demanded"));
 }
 
 #[test]

@@ -29,15 +29,14 @@ impl Terminal {
             }
             return;
         }
-        let done = merged
-            .iter()
-            .filter(|c| c.change.outcome == Some(StepOutcome::Done))
-            .count();
-        self.heading(
-            out,
-            "Changes",
-            &format!("{} done of {}", done, count(merged.len(), "change")),
-        );
+        let (heading, wanted, word) = match view.verb.as_str() {
+            "rollback" => ("Taken back", StepOutcome::Undone, "undone"),
+            _ => ("Changes", StepOutcome::Done, "done"),
+        };
+        let all: Vec<&ChangeView> = view.hosts.iter().flat_map(|host| &host.changes).collect();
+        let well = all.iter().filter(|c| c.outcome == Some(wanted)).count();
+        let aside = format!("{well} {word} of {}", count(all.len(), "change"));
+        self.heading(out, heading, &aside);
         let many = view.hosts.len();
         let mut shown = BTreeSet::new();
         for merged in merged.iter().take(self.style.rows) {

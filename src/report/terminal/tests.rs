@@ -19,6 +19,11 @@ fn apply() {
 }
 
 #[test]
+fn rollback() {
+    insta::assert_snapshot!(plain(100).summary(&fixture::fold(&fixture::rollback())));
+}
+
+#[test]
 fn fifty_hosts_stay_readable() {
     let text = plain(100).summary(&fixture::fold(&fixture::fifty()));
     assert!(text.lines().count() < 90, "{}", text.lines().count());
