@@ -6,7 +6,7 @@ mod frame;
 mod prelude;
 mod quote;
 
-pub use clean::clean;
+pub use clean::{clean, is_dangerous};
 pub use frame::{Frame, FrameError, FrameReader, Limits};
 pub use prelude::{Nonce, assemble};
 pub use quote::{NulInText, quote, quote_all};

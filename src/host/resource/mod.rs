@@ -1,7 +1,33 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod command;
+pub mod account;
+pub mod accounts;
+pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod kernel_module;
+pub mod listener;
+pub mod mount;
+pub mod package;
+pub mod service;
+pub mod sysctl;
+mod sysctl_files;
+pub mod file;
+pub mod key_value;
+pub mod line;
+pub mod passwd;
+pub mod paths;
+pub mod sshd;
+pub mod sshd_config;
+pub mod sudoers;
+pub mod sudoers_file;
+pub mod walk;
+
 use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::intent::Intent;
 use super::probe::Queries;
@@ -115,4 +141,78 @@ pub trait Resource: Debug + Send + Sync {
 
     /// What would bring it about. Called only where `judge` says `Fail`.
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable>;
+}
+
+/// A kind's documentation, from the comments in its file: what it demands, how it is observed,
+/// changed and undone, and its parameters. `None`: no such kind.
+pub fn docs(kind: &str) -> Option<String> {
+    let schema = schema_of(kind)?;
+    let text = |value: &serde_json::Value| {
+        value
+            .get("description")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let mut out = format!("resource {kind}\n\n{}\n", text(schema.as_value()));
+    let properties = schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        let about = text(property).replace('\n', "\n      ");
+        out.push_str(&format!("\n  {name}\n      {about}\n"));
+    }
+    Some(out)
+}
+
+macro_rules! resources {
+    ($($kind:ident: $type:ty),* $(,)?) => {
+        /// One demand of some kind: a mapping with exactly one key, the kind.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+        pub struct AnyResource {
+            $(
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $kind: Option<$type>,
+            )*
+        }
+
+        /// The kinds, in the order in which documentation lists them.
+        pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        fn schema_of(kind: &str) -> Option<schemars::Schema> {
+            $(if kind == stringify!($kind) { return Some(schemars::schema_for!($type)); })*
+            None
+        }
+
+        impl AnyResource {
+            /// The one demand that it holds; `None` where the document held none.
+            pub fn get(&self) -> Option<&dyn Resource> {
+                $(if let Some(one) = &self.$kind { return Some(one); })*
+                None
+            }
+
+            /// Its kind's name.
+            pub fn kind(&self) -> &'static str {
+                $(if self.$kind.is_some() { return stringify!($kind); })*
+                ""
+            }
+        }
+    };
+}
+
+resources! {
+    sysctl: sysctl::Sysctl,
+    kernel_module: kernel_module::KernelModule,
+    file: file::File,
+    key_value: key_value::KeyValue,
+    line: line::Line,
+    service: service::Service,
+    mount: mount::Mount,
+    sshd: sshd::Sshd,
+    sudoers: sudoers::SudoRule,
+    command: command::Command,
+    listener: listener::Listener,
 }
