@@ -4,5 +4,6 @@
 mod act;
 mod architecture;
 mod document;
+mod lab;
 mod reach;
 mod shell;
