@@ -135,7 +135,6 @@ cases! {
     variable_defaults: ["empty-baseline", "variable-twice"];
     list_in_scalar: ["bad-value"];
     wide: ["bad-word", "unknown-key"];
-    unset_variable: ["variable-unset"];
     playbook_values: ["bad-confirm", "bad-date", "bad-level", "bad-value", "bad-wave", "empty-text", "missing-key", "no-reason"];
     expired_waiver: ["expired-waiver"];
     unknown_hosts: ["unknown-host"];
