@@ -8,7 +8,8 @@ use super::super::documents::Document;
 use super::super::variables::names_in;
 use super::{Known, Names, rules, some};
 
-/// Variables that a rule takes, and that some host of the run would have no value for.
+/// Variables that a rule takes, and that some host of the run would have no value for. A warning:
+/// the command line may still set them, and a rule without its value never passes.
 pub(in super::super) fn without_value(
     baselines: &[Document],
     names: &Names,
@@ -52,10 +53,10 @@ pub(in super::super) fn without_value(
                         some(lacking.into_iter())
                     );
                     found.push(
-                        Diagnostic::error("variable-unset", document.place(&node.span), message)
+                        Diagnostic::warning("variable-unset", document.place(&node.span), message)
                             .label("taken here")
                             .related(declared.clone(), "declared here without a default")
-                            .help("set it under `variables` of the playbook, a group or the hosts"),
+                            .help("set it under `variables` of the playbook, a group or the hosts, or with `--set`; without it the rule is `unknown` there"),
                     );
                 }
             });
