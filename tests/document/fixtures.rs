@@ -121,6 +121,13 @@ cases! {
     many_mistakes: ["bad-word", "missing-key", "one-kind", "unknown-key", "unknown-kind", "wrong-type"];
     resource_values: ["bad-value"];
     not_yaml: ["not-yaml"];
+    not_yaml_tab: ["not-yaml"];
+    not_yaml_quote: ["not-yaml"];
+    not_yaml_bracket: ["not-yaml"];
+    not_yaml_braces: ["not-yaml"];
+    not_yaml_indent: ["not-yaml"];
+    not_yaml_at: ["not-yaml"];
+    crlf: ["unknown-key", "unreadable"];
     anchors: ["yaml-feature"];
     merge_key: ["yaml-feature"];
     tag: ["yaml-feature"];
