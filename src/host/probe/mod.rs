@@ -4,13 +4,16 @@
 //! observes all of its kind at once and says it in frames, and reads those frames into the
 //! [`Snapshot`](super::snapshot::Snapshot).
 
+pub mod accounts;
 pub mod commands;
 pub mod facts;
+pub mod files;
 pub mod listeners;
 pub mod modules;
 pub mod mounts;
 pub mod packages;
 pub(crate) mod section;
+pub mod sshd;
 pub mod sysctls;
 pub mod units;
 pub mod walk;
@@ -84,7 +87,10 @@ macro_rules! probes {
     };
 }
 
-probes![];
+probes![
+    facts, sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+    walk,
+];
 
 /// The observing program, but for the nonce.
 #[derive(Debug)]

@@ -1,14 +1,25 @@
 //! The kinds of thing that a rule can demand. One file each; to add one, write the file and name
 //! it in [`resources!`].
 
+pub mod account;
+pub mod accounts;
 pub mod command;
 pub(crate) mod demand;
+pub mod file;
 pub(crate) mod glob;
 pub mod kernel_module;
+pub mod key_value;
+pub mod line;
 pub mod listener;
 pub mod mount;
 pub mod package;
+pub mod passwd;
+pub mod paths;
 pub mod service;
+pub mod sshd;
+pub mod sshd_config;
+pub mod sudoers;
+pub mod sudoers_file;
 pub mod sysctl;
 mod sysctl_files;
 pub mod walk;
@@ -132,6 +143,29 @@ pub trait Resource: Debug + Send + Sync {
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable>;
 }
 
+/// A kind's documentation, from the comments in its file: what it demands, how it is observed,
+/// changed and undone, and its parameters. `None`: no such kind.
+pub fn docs(kind: &str) -> Option<String> {
+    let schema = schema_of(kind)?;
+    let text = |value: &serde_json::Value| {
+        value
+            .get("description")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let mut out = format!("resource {kind}\n\n{}\n", text(schema.as_value()));
+    let properties = schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        let about = text(property).replace('\n', "\n      ");
+        out.push_str(&format!("\n  {name}\n      {about}\n"));
+    }
+    Some(out)
+}
+
 macro_rules! resources {
     ($($kind:ident: $type:ty),* $(,)?) => {
         /// One demand of some kind: a mapping with exactly one key, the kind.
@@ -147,6 +181,11 @@ macro_rules! resources {
 
         /// The kinds, in the order in which documentation lists them.
         pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        fn schema_of(kind: &str) -> Option<schemars::Schema> {
+            $(if kind == stringify!($kind) { return Some(schemars::schema_for!($type)); })*
+            None
+        }
 
         impl AnyResource {
             /// The one demand that it holds; `None` where the document held none.
@@ -164,4 +203,20 @@ macro_rules! resources {
     };
 }
 
-resources! {}
+resources! {
+    sysctl: sysctl::Sysctl,
+    kernel_module: kernel_module::KernelModule,
+    file: file::File,
+    key_value: key_value::KeyValue,
+    line: line::Line,
+    package: package::Package,
+    service: service::Service,
+    mount: mount::Mount,
+    sshd: sshd::Sshd,
+    sudoers: sudoers::SudoRule,
+    account: account::Account,
+    accounts: accounts::AccountsRule,
+    command: command::Command,
+    walk: walk::Walk,
+    listener: listener::Listener,
+}
