@@ -1,3 +1,7 @@
 //! Exit codes, nothing else.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(seawall::cli::main())
+}

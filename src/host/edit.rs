@@ -77,6 +77,15 @@ pub enum Edit {
     },
     /// No line matches this regular expression.
     NoLine { matches: String },
+    /// In every line that `matches`, the words of its first group, which commas separate, have
+    /// those of `add` and none of `remove`. Where no line matches, `otherwise` (which must match)
+    /// is appended first. Edits of several rules add up.
+    Words {
+        matches: String,
+        add: Vec<String>,
+        remove: Vec<String>,
+        otherwise: String,
+    },
 }
 
 /// What a file that we make begins with, so that whoever meets it knows whose it is.
@@ -132,6 +141,14 @@ pub fn apply(edit: &Edit, before: Option<&str>) -> Option<String> {
             lines.remove(&matching);
             lines.text()
         }),
+        Edit::Words {
+            matches,
+            add,
+            remove,
+            otherwise,
+        } => Some(super::edit_words::apply(
+            matches, add, remove, otherwise, before,
+        )),
     }
 }
 
@@ -256,6 +273,12 @@ fn one_way(a: &Edit, b: &Edit) -> bool {
             .key_value(line)
             .is_some_and(|(k, _)| same_key(k, key, *fold)),
         (Line { line, .. }, NoLine { matches }) => hits(matches, line),
+        (
+            Words { matches, add, .. },
+            Words {
+                matches: m, remove, ..
+            },
+        ) => matches == m && add.iter().any(|word| remove.contains(word)),
         (
             Line { line, replaces, .. },
             Line {

@@ -4,8 +4,16 @@
 //! `judge` and `plan` decide, purely; `fix` writes the program that acts, with its undo and its
 //! watchdog.
 
+pub mod act;
 pub mod edit;
+mod edit_words;
 pub mod intent;
+pub mod judge;
+pub mod plan;
 pub mod probe;
+pub mod prove;
 pub mod resource;
+pub mod rules;
+pub mod run;
 pub mod snapshot;
+pub mod waves;

@@ -32,6 +32,8 @@ pub enum Event {
         #[serde(default)]
         data: BTreeMap<String, String>,
     },
+    /// Why each rule is there, by its id: what a report says beside a finding.
+    RulesExplained { why: BTreeMap<String, String> },
     WaveStarted {
         /// From 1.
         wave: usize,

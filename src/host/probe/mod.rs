@@ -8,11 +8,27 @@ pub mod accounts;
 pub mod files;
 pub(crate) mod section;
 pub mod sshd;
+pub mod commands;
+pub mod facts;
+pub mod listeners;
+pub mod modules;
+pub mod mounts;
+pub mod packages;
+pub(crate) mod section;
+pub mod sysctls;
+pub mod units;
+pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
+use crate::shell::{Frame, Nonce, NulInText, assemble};
+
+use super::snapshot::Snapshot;
+
 /// What a set of rules needs to know of a host. Duplicates fall together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Queries {
     pub sysctls: BTreeSet<String>,
     /// Absolute paths; `true`: with the text.
@@ -53,4 +69,82 @@ impl Queries {
     pub fn texts(&mut self, pattern: &str) {
         self.globs.insert(pattern.into(), true);
     }
+}
+
+/// One kind of observation.
+struct Probe {
+    /// The sh function's name, and the section's.
+    name: &'static str,
+    script: fn(&Queries) -> Result<Option<String>, NulInText>,
+    read: fn(&[Frame], &Queries, &mut Snapshot),
+}
+
+macro_rules! probes {
+    ($($name:ident),* $(,)?) => {
+        /// Cheapest first, so that a slow one delays nobody else's frames.
+        const PROBES: &[Probe] = &[
+            $(Probe { name: stringify!($name), script: $name::script, read: $name::read }),*
+        ];
+    };
+}
+
+probes![];
+
+/// The observing program, but for the nonce.
+#[derive(Debug)]
+pub struct Program {
+    functions: String,
+    calls: String,
+}
+
+/// The last frame of an observation: without it, what came is not the whole.
+const END: &str = "end";
+
+impl Program {
+    pub fn new(queries: &Queries) -> Result<Program, NulInText> {
+        let (mut functions, mut calls) = (String::new(), String::new());
+        for probe in PROBES {
+            if let Some(body) = (probe.script)(queries)? {
+                functions.push_str(&format!(
+                    "probe_{}() {{\n{}\n}}\n",
+                    probe.name,
+                    body.trim_end()
+                ));
+                calls.push_str(&format!("probe_{}\n", probe.name));
+            }
+        }
+        calls.push_str(&format!("frame {END} observe 0 ''\n"));
+        Ok(Program { functions, calls })
+    }
+
+    /// As a program of its own.
+    pub fn whole(&self, nonce: &Nonce) -> String {
+        assemble(nonce, &self.functions, &self.calls)
+    }
+
+    /// Function definitions, and the calls that use them.
+    pub fn parts(&self) -> (&str, &str) {
+        (&self.functions, &self.calls)
+    }
+}
+
+/// Reads the frames of an observation. Whatever was asked for and not answered is `Seen::No`.
+pub fn read(frames: &[Frame], queries: &Queries, host: &str, taken: &str) -> Snapshot {
+    let mut snapshot = Snapshot {
+        format: 1,
+        host: host.to_owned(),
+        taken: taken.to_owned(),
+        ..Snapshot::default()
+    };
+    for probe in PROBES {
+        (probe.read)(frames, queries, &mut snapshot);
+    }
+    snapshot
+}
+
+/// Whether the observation came to its end.
+pub fn is_whole(frames: &[Frame]) -> bool {
+    frames
+        .iter()
+        .any(|f| f.kind == END && f.name == "observe" && f.status == 0)
 }

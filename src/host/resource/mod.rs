@@ -13,8 +13,22 @@ pub mod sshd;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sudoers_file;
+pub mod command;
+pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod kernel_module;
+pub mod listener;
+pub mod mount;
+pub mod package;
+pub mod service;
+pub mod sysctl;
+mod sysctl_files;
+pub mod walk;
 
 use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::intent::Intent;
 use super::probe::Queries;
@@ -129,3 +143,37 @@ pub trait Resource: Debug + Send + Sync {
     /// What would bring it about. Called only where `judge` says `Fail`.
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable>;
 }
+
+macro_rules! resources {
+    ($($kind:ident: $type:ty),* $(,)?) => {
+        /// One demand of some kind: a mapping with exactly one key, the kind.
+        #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+        pub struct AnyResource {
+            $(
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $kind: Option<$type>,
+            )*
+        }
+
+        /// The kinds, in the order in which documentation lists them.
+        pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        impl AnyResource {
+            /// The one demand that it holds; `None` where the document held none.
+            pub fn get(&self) -> Option<&dyn Resource> {
+                $(if let Some(one) = &self.$kind { return Some(one); })*
+                None
+            }
+
+            /// Its kind's name.
+            pub fn kind(&self) -> &'static str {
+                $(if self.$kind.is_some() { return stringify!($kind); })*
+                ""
+            }
+        }
+    };
+}
+
+resources! {}

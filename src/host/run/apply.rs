@@ -1,0 +1,397 @@
+//! One host through a check or an apply.
+
+use std::time::{Duration, Instant};
+
+use crate::journal::{Event, HostOutcome, StepOutcome};
+use crate::model::Finding;
+use crate::reach::{ReachError, Session};
+use crate::shell::{Frame, Nonce, clean};
+
+use crate::host::act;
+use crate::host::judge::{self, Judged};
+use crate::host::plan::{self, Plan};
+use crate::host::probe;
+use crate::host::prove::{self, Outcomes};
+use crate::host::snapshot::Snapshot;
+
+use super::contact::{connect, say};
+use super::{HostEnd, Job, Mode, Shared, falls_short};
+
+/// A host's end, with the reason that its event gives.
+type End = (HostEnd, Option<String>);
+
+/// Treats one host. Fails only if the journal cannot be written.
+pub(super) async fn treat(job: &Job, shared: &Shared) -> Result<End, String> {
+    let mut session = match connect(&job.target, "observe", shared).await? {
+        Ok(session) => session,
+        Err(error) => return unreachable(job, &error, shared),
+    };
+    let end = treat_session(job, session.as_mut(), shared).await;
+    session.close().await;
+    end
+}
+
+async fn treat_session(
+    job: &Job,
+    session: &mut dyn Session,
+    shared: &Shared,
+) -> Result<End, String> {
+    let before = match observe(job, session, "before", shared).await? {
+        Ok(snapshot) => snapshot,
+        Err(error) => return unreachable(job, &error, shared),
+    };
+    let mut judged = judge::judge(&job.rules, &before, shared.settings.today);
+    let plan = plan::plan(&job.rules, &mut judged, &before, &*shared.settings.wanted);
+    if shared.settings.mode == Mode::Check || plan.is_empty() {
+        let findings = only_findings(judged);
+        let outcome = if falls_short(&findings) {
+            HostOutcome::Findings
+        } else {
+            HostOutcome::Clean
+        };
+        return Ok((end(job, outcome, findings), None));
+    }
+    Change {
+        job,
+        shared,
+        before,
+        judged,
+        plan,
+    }
+    .carry_out(session)
+    .await
+}
+
+fn only_findings(judged: Vec<Judged>) -> Vec<Finding> {
+    judged.into_iter().map(|j| j.finding).collect()
+}
+
+fn end(job: &Job, outcome: HostOutcome, findings: Vec<Finding>) -> HostEnd {
+    HostEnd {
+        host: job.target.name.clone(),
+        outcome,
+        findings,
+    }
+}
+
+/// The host was not seen, or not to the end: every rule is unknown.
+fn unreachable(job: &Job, error: &ReachError, shared: &Shared) -> Result<End, String> {
+    let host = job.target.name.clone();
+    let reason = clean(&error.to_string(), 400);
+    shared.recorder.event(Event::HostUnreachable {
+        host: host.clone(),
+        phase: error.phase,
+        reason: clean(&error.reason, 400),
+        hint: error.hint.as_deref().map(|h| clean(h, 400)),
+    })?;
+    let findings = judge::unseen(
+        &job.rules,
+        &host,
+        &format!("the host was not seen: {reason}"),
+    );
+    Ok((end(job, HostOutcome::Unknown, findings), Some(reason)))
+}
+
+/// Observes, and keeps the snapshot in the run's folder.
+async fn observe(
+    job: &Job,
+    session: &mut dyn Session,
+    when: &str,
+    shared: &Shared,
+) -> Result<Result<Snapshot, ReachError>, String> {
+    let nonce = Nonce::draw();
+    let program = job.rules.observe_program(&nonce);
+    let begun = Instant::now();
+    let taken = jiff::Timestamp::now().to_string();
+    let limit = shared.settings.observe_limit;
+    let said = match say(session, &program, &nonce, limit, &mut |_| {}).await {
+        Ok(said) => said,
+        Err(error) => return Ok(Err(error)),
+    };
+    if !probe::is_whole(&said.frames) {
+        return Ok(Err(ReachError::new(
+            crate::model::Phase::Run,
+            "the program ended before it had observed everything",
+        )));
+    }
+    let snapshot = probe::read(&said.frames, &job.rules.queries, &job.target.name, &taken);
+    keep_snapshot(job, &snapshot, when, begun.elapsed(), said.bytes, shared)?;
+    Ok(Ok(snapshot))
+}
+
+fn keep_snapshot(
+    job: &Job,
+    snapshot: &Snapshot,
+    when: &str,
+    took: Duration,
+    bytes: u64,
+    shared: &Shared,
+) -> Result<(), String> {
+    let name = file_name("snapshot", &job.target.name, when);
+    let text = serde_json::to_vec(snapshot).map_err(|e| e.to_string())?;
+    let sha256 = shared.recorder.file(&name, &text)?;
+    shared.recorder.event(Event::Observed {
+        host: job.target.name.clone(),
+        snapshot: name,
+        sha256,
+        millis: took.as_millis() as u64,
+        bytes,
+        when: when.to_owned(),
+    })
+}
+
+/// A file name in the run's folder: hosts' names may hold anything.
+pub(crate) fn file_name(what: &str, host: &str, when: &str) -> String {
+    let safe: String = host
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    // Two hosts whose names differ only in replaced characters must not share a file.
+    let tail = if safe == host {
+        String::new()
+    } else {
+        format!("-{}", &plan::text_hash(host)[..8])
+    };
+    format!("{what}-{safe}{tail}-{when}.json")
+}
+
+/// A change of one host under way.
+struct Change<'a> {
+    job: &'a Job,
+    shared: &'a Shared,
+    before: Snapshot,
+    judged: Vec<Judged>,
+    plan: Plan,
+}
+
+impl Change<'_> {
+    async fn carry_out(self, session: &mut dyn Session) -> Result<End, String> {
+        let (job, shared) = (self.job, self.shared);
+        let host = &job.target.name;
+        let text = serde_json::to_vec(&self.plan).map_err(|e| e.to_string())?;
+        shared
+            .recorder
+            .file(&file_name("plan", host, "act"), &text)?;
+        let text = serde_json::to_vec(&job.rules.queries).map_err(|e| e.to_string())?;
+        shared
+            .recorder
+            .file(&file_name("queries", host, "act"), &text)?;
+        shared.recorder.event(Event::Planned {
+            host: host.clone(),
+            changes: self.plan.notes(),
+        })?;
+        let acted = match act(job, session, &self.plan, shared).await? {
+            Ok(acted) => acted,
+            Err(error) => return self.lost(&error).await,
+        };
+        if let Some(why) = acted.refused {
+            return self.refused(why);
+        }
+        let any_done = acted.any_done();
+        let Some(after) = acted.after else {
+            let error = ReachError::new(
+                crate::model::Phase::Run,
+                "the host did not say how the changes ended",
+            );
+            return self.lost(&error).await;
+        };
+        if !any_done {
+            let after = judge::judge(&job.rules, &after, shared.settings.today);
+            let findings = prove::after_change(&self.judged, after, &self.plan, &acted.outcomes);
+            let reason = "none of the changes could be made".to_owned();
+            return Ok((end(job, HostOutcome::Failed, findings), Some(reason)));
+        }
+        match super::confirm::confirm(&job.target, shared, &shared.settings.run).await? {
+            Ok(()) => self.kept(&after, &acted.outcomes),
+            Err(why) => self.not_kept(&why).await,
+        }
+    }
+
+    /// Kept: what was observed after the act is what counts.
+    fn kept(self, after: &Snapshot, outcomes: &Outcomes) -> Result<End, String> {
+        let after = judge::judge(&self.job.rules, after, self.shared.settings.today);
+        let findings = prove::after_change(&self.judged, after, &self.plan, outcomes);
+        let failed = outcomes
+            .values()
+            .any(|(o, _)| matches!(o, StepOutcome::Failed | StepOutcome::UndoFailed));
+        let outcome = if failed {
+            HostOutcome::Failed
+        } else if falls_short(&findings) {
+            HostOutcome::Findings
+        } else {
+            HostOutcome::Changed
+        };
+        let reason = failed.then(|| "some changes could not be made".to_owned());
+        Ok((end(self.job, outcome, findings), reason))
+    }
+
+    /// The host would not begin: nothing was changed.
+    fn refused(self, why: String) -> Result<End, String> {
+        let mut findings = only_findings(self.judged);
+        for finding in &mut findings {
+            if finding.status == crate::model::Status::Fail && finding.fixable {
+                finding.reason = Some(why.clone());
+            }
+        }
+        Ok((end(self.job, HostOutcome::Failed, findings), Some(why)))
+    }
+
+    /// The connection was lost while the host was being changed. It is not told to keep, so it
+    /// undoes the run by itself.
+    async fn lost(self, error: &ReachError) -> Result<End, String> {
+        let reason = clean(&error.to_string(), 400);
+        self.shared.recorder.event(Event::HostUnreachable {
+            host: self.job.target.name.clone(),
+            phase: error.phase,
+            reason: reason.clone(),
+            hint: error.hint.clone(),
+        })?;
+        self.not_kept(&reason).await
+    }
+
+    /// Waits until the host has undone the run, and looks at it again.
+    async fn not_kept(self, why: &str) -> Result<End, String> {
+        let (job, shared) = (self.job, self.shared);
+        let Some(mut session) =
+            super::confirm::await_undo(&job.target, shared, &shared.settings.run, why).await?
+        else {
+            let reason = format!(
+                "{why}; and the host was not seen to undo the run (it does so by itself, unless it is down)"
+            );
+            let findings = judge::unseen(&job.rules, &job.target.name, &reason);
+            return Ok((end(job, HostOutcome::Unknown, findings), Some(reason)));
+        };
+        let seen = observe(job, session.as_mut(), "undone", shared).await?;
+        session.close().await;
+        let reason = format!("{why}; the host has undone the run by itself");
+        match seen {
+            Ok(snapshot) => {
+                for line in prove::differences(&self.before, &snapshot) {
+                    shared.recorder.event(Event::Note {
+                        host: Some(job.target.name.clone()),
+                        text: format!("differs from before the run: {line}"),
+                    })?;
+                }
+                let judged = judge::judge(&job.rules, &snapshot, shared.settings.today);
+                let findings = only_findings(judged);
+                Ok((end(job, HostOutcome::Failed, findings), Some(reason)))
+            }
+            Err(error) => unreachable(job, &error, shared),
+        }
+    }
+}
+
+/// What the act program said.
+pub(super) struct Acted {
+    pub outcomes: Outcomes,
+    /// The observation after it; `None` if the program did not come to its end.
+    pub after: Option<Snapshot>,
+    /// Why it would not begin.
+    pub refused: Option<String>,
+}
+
+impl Acted {
+    pub(super) fn any_done(&self) -> bool {
+        self.outcomes
+            .values()
+            .any(|(o, _)| matches!(o, StepOutcome::Done | StepOutcome::UndoFailed))
+    }
+}
+
+/// Sends the act program, and journals what it says as it says it.
+pub(super) async fn act(
+    job: &Job,
+    session: &mut dyn Session,
+    plan: &Plan,
+    shared: &Shared,
+) -> Result<Result<Acted, ReachError>, String> {
+    let settings = &shared.settings;
+    let host = &job.target.name;
+    let nonce = Nonce::draw();
+    let window = settings.window.as_secs();
+    let program = act::act_program(
+        &settings.run,
+        plan,
+        window,
+        job.rules.observe_parts(),
+        &nonce,
+    )
+    .map_err(|e| e.to_string())?;
+    let begun = Instant::now();
+    let taken = jiff::Timestamp::now().to_string();
+    let mut outcomes = Outcomes::new();
+    let mut trouble = None;
+    let said = {
+        let mut each = |frame: &Frame| {
+            let result = match frame.kind.as_str() {
+                "armed" => shared.recorder.event(Event::ConfirmArmed {
+                    host: host.clone(),
+                    window_seconds: window,
+                }),
+                "step" => {
+                    let (outcome, detail) = step_outcome(frame);
+                    if frame.status != 0 || !outcomes.contains_key(&frame.name) {
+                        outcomes.insert(frame.name.clone(), (outcome, detail.clone()));
+                    }
+                    shared.recorder.event(Event::StepEnded {
+                        host: host.clone(),
+                        step: frame.name.clone(),
+                        outcome,
+                        detail,
+                    })
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = result {
+                trouble = Some(error);
+            }
+        };
+        // The program's own watchdog bounds what it changes; this only bounds our patience.
+        let limit = Duration::from_secs(3600 * 4);
+        say(session, &program, &nonce, limit, &mut each).await
+    };
+    if let Some(error) = trouble {
+        return Err(error);
+    }
+    let said = match said {
+        Ok(said) => said,
+        Err(error) => return Ok(Err(error)),
+    };
+    let ended = said
+        .frames
+        .iter()
+        .find(|f| f.kind == "end" && f.name == "act");
+    let refused = ended
+        .filter(|f| f.status != act::ended::WELL)
+        .map(|f| clean(&f.text(), 400));
+    let after = if ended.is_some() && refused.is_none() && probe::is_whole(&said.frames) {
+        let after = probe::read(&said.frames, &job.rules.queries, host, &taken);
+        keep_snapshot(job, &after, "after", begun.elapsed(), said.bytes, shared)?;
+        Some(after)
+    } else {
+        None
+    };
+    Ok(Ok(Acted {
+        outcomes,
+        after,
+        refused,
+    }))
+}
+
+fn step_outcome(frame: &Frame) -> (StepOutcome, Option<String>) {
+    let outcome = match frame.status {
+        0 => StepOutcome::Done,
+        2 => StepOutcome::UndoFailed,
+        73 => StepOutcome::Skipped,
+        75 => StepOutcome::Stale,
+        _ => StepOutcome::Failed,
+    };
+    let detail = clean(&frame.text(), 600);
+    (outcome, (!detail.is_empty()).then_some(detail))
+}

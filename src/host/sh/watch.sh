@@ -1,0 +1,26 @@
+# Started before the first change of a run; undoes the run unless it is told to keep in time.
+# Needs nobody: not the connection, not sshd, not the controller.
+printf '%s\n' "$$" >"$store/watching"
+blind=0
+while :; do
+  IFS= read -r owner 2>/dev/null <"$base/pending" || owner=
+  [ "$owner" = "$run" ] || exit 0
+  read -r up rest </proc/uptime
+  IFS= read -r deadline 2>/dev/null <"$store/deadline" || deadline=
+  case $deadline in
+    '' | *[!0-9]*)
+      # It is being written this instant; if it stays so, that is no reason to wait for ever.
+      blind=$((blind + 1))
+      [ "$blind" -lt 30 ] || break
+      ;;
+    *)
+      blind=0
+      [ "${up%%.*}" -lt "$deadline" ] || break
+      ;;
+  esac
+  sleep 1
+done
+# Whoever renames it first has decided: keep or undo.
+mv -T "$base/pending" "$store/undoing" 2>/dev/null || exit 0
+sh "$store/undo.sh" force >"$store/undo.log" 2>&1
+printf '%s\n' "$?" >"$store/undone"
