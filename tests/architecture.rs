@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("shell", &[]),
-    ("document", &["model"]),
-    ("journal", &["model"]),
+    ("document", &["model", "shell"]),
+    ("journal", &["model", "shell"]),
     ("reach", &["model", "shell"]),
     ("lab", &[]),
     ("host", &["model", "shell", "document", "journal", "reach"]),

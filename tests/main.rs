@@ -3,4 +3,6 @@
 
 mod act;
 mod architecture;
+mod document;
+mod reach;
 mod shell;

@@ -11,14 +11,20 @@ use crate::shell::clean;
 
 /// Asks at the terminal. Hosts are treated side by side: one question at a time, and what was
 /// answered for all hosts is not asked again.
-#[derive(Default)]
 pub struct Prompt {
     answers: Mutex<HashMap<String, SecretString>>,
     /// Whether log-in passwords may be asked for.
-    pub passwords: bool,
+    passwords: bool,
 }
 
 impl Prompt {
+    pub fn new(passwords: bool) -> Prompt {
+        Prompt {
+            answers: Mutex::default(),
+            passwords,
+        }
+    }
+
     /// Asks once per `key`.
     fn once(&self, key: &str, question: &str) -> Option<SecretString> {
         let mut answers = self.answers.lock().ok()?;

@@ -17,6 +17,7 @@ use crate::model::Severity;
 pub struct Baseline<R> {
     /// The baseline's name, e.g. `debian-12`.
     pub baseline: String,
+    /// A few words for a person.
     pub title: String,
     #[serde(default)]
     pub about: Option<String>,
@@ -29,6 +30,7 @@ pub struct Baseline<R> {
     /// Holds for every rule of this file, besides the rule's own.
     #[serde(default)]
     pub when: Option<Condition>,
+    /// The demands, in the order in which they are reported.
     pub rules: Vec<Rule<R>>,
 }
 
@@ -36,6 +38,7 @@ pub struct Baseline<R> {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
+    /// What its values are.
     #[serde(rename = "type")]
     pub kind: VariableKind,
     /// Without one, a playbook, group or host must say it before a rule that takes it applies.
@@ -110,11 +113,13 @@ impl JsonSchema for Value {
 pub struct Rule<R> {
     /// Lower case, dotted, unique over all baselines of a playbook, e.g. `ssh.root`.
     pub id: String,
+    /// A few words for a person, e.g. `Root cannot log in over SSH`.
     pub title: String,
     /// What is gained, and what may break: a sentence or two.
     pub why: String,
     /// The chapter that it stands in, e.g. `sshd`.
     pub area: String,
+    /// How bad it is when the rule is not met.
     pub severity: Severity,
     /// 1: for every host. 2: defence in depth, which may cost comfort.
     #[serde(default = "level_1")]

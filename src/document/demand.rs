@@ -32,6 +32,9 @@ pub struct Demand {
     pub matches: Option<String>,
     /// What `apply` writes; several words are joined by a comma.
     pub set: Option<Words>,
+    /// `at_least` and `at_most` as written, where they take a variable. Empty once variables are
+    /// replaced.
+    pub pending: BTreeMap<String, String>,
 }
 
 const FIELDS: &[&str] = &[
@@ -67,19 +70,27 @@ impl<'de> Deserialize<'de> for Demand {
                     if seen.insert(key.clone(), ()).is_some() {
                         return Err(de::Error::custom(format!("duplicate field `{key}`")));
                     }
-                    let number = |text: Text| {
-                        text.0.trim().parse::<i64>().map_err(|_| {
+                    if matches!(key.as_str(), "at_least" | "at_most") {
+                        let text = map.next_value::<Text>()?;
+                        if text.0.contains("{{") {
+                            demand.pending.insert(key, text.0);
+                            continue;
+                        }
+                        let number = text.0.trim().parse::<i64>().map_err(|_| {
+                            let wrong = &text.0;
                             de::Error::custom(format!(
-                                "`{key}` must be a whole number, not `{}`",
-                                text.0
+                                "`{key}` must be a whole number, not `{wrong}`"
                             ))
-                        })
-                    };
+                        })?;
+                        match key.as_str() {
+                            "at_least" => demand.at_least = Some(number),
+                            _ => demand.at_most = Some(number),
+                        }
+                        continue;
+                    }
                     match key.as_str() {
                         "equals" => demand.equals = Some(map.next_value::<Text>()?.0),
                         "one_of" => demand.one_of = map.next_value::<Words>()?.0,
-                        "at_least" => demand.at_least = Some(number(map.next_value()?)?),
-                        "at_most" => demand.at_most = Some(number(map.next_value()?)?),
                         "none_of" => demand.none_of = map.next_value::<Words>()?.0,
                         "subset_of" => demand.subset_of = map.next_value::<Words>()?.0,
                         "has" => demand.has = map.next_value::<Words>()?.0,
@@ -121,6 +132,9 @@ impl Serialize for Demand {
                 map.serialize_entry(key, &v)?;
             }
         }
+        for (key, text) in &self.pending {
+            map.serialize_entry(key, text)?;
+        }
         if let Some(v) = &self.set {
             map.serialize_entry("set", v)?;
         }
@@ -151,5 +165,23 @@ impl JsonSchema for Demand {
                 }
             ]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_may_take_a_variable() {
+        let json = serde_json::json!({"at_most": "{{ tries }}", "set": "4"});
+        let demand: Demand = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!((demand.at_most, demand.pending.len()), (None, 1));
+        assert_eq!(
+            serde_json::to_value(&demand).unwrap(),
+            serde_json::json!({"at_most": "{{ tries }}", "set": "4"})
+        );
+        let whole: Demand = serde_json::from_value(serde_json::json!({"at_most": "4"})).unwrap();
+        assert_eq!((whole.at_most, whole.pending.len()), (Some(4), 0));
     }
 }

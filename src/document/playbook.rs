@@ -19,6 +19,7 @@ use crate::model::Severity;
 pub struct Playbook {
     /// Its name, e.g. `new-host`.
     pub playbook: String,
+    /// A few words for a person.
     pub title: String,
     #[serde(default)]
     pub about: Option<String>,
@@ -186,13 +187,16 @@ pub struct Override {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Waiver {
-    /// A rule's id.
+    /// The rule's id.
     pub rule: String,
     /// Which hosts, as in `hosts`. Default: all of the playbook's.
     #[serde(default = "all_hosts")]
     pub hosts: Vec<String>,
+    /// Why the failure is accepted.
     pub reason: String,
+    /// Who answers for it.
     pub owner: String,
+    /// Who accepted it.
     pub approver: String,
     /// The last day on which it holds, `YYYY-MM-DD` (UTC).
     pub expires: String,

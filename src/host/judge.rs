@@ -166,13 +166,13 @@ fn decided_beforehand(
             ));
         }
     }
-    if rule.resources.is_empty() {
-        let what = rule.manual.clone().unwrap_or_default();
-        return Some((Status::Manual, what));
+    if let Some(why) = &rule.unresolved {
+        // What the site wants has not been said yet: nobody can judge that, and it is no pass.
+        return Some((Status::Manual, why.clone()));
     }
-    rule.unresolved
-        .as_ref()
-        .map(|why| (Status::Unknown, why.clone()))
+    rule.resources
+        .is_empty()
+        .then(|| (Status::Manual, rule.manual.clone().unwrap_or_default()))
 }
 
 enum Holds {
@@ -261,5 +261,173 @@ fn apply_waiver(finding: &mut Finding, waivers: &[ReadyWaiver], today: Date) {
         finding.reason = Some(format!("its waiver expired on {}", waiver.expires));
     } else {
         finding.status = Status::Waived;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::baseline::Exception;
+    use crate::document::playbook::Waiver;
+    use crate::host::resource::AnyResource;
+    use crate::host::snapshot::PackageState;
+    use crate::model::Severity;
+
+    fn rule(id: &str) -> ReadyRule {
+        ReadyRule {
+            id: id.into(),
+            title: "t".into(),
+            why: "w".into(),
+            area: "a".into(),
+            severity: Severity::High,
+            level: 1,
+            controls: Vec::new(),
+            when: Vec::new(),
+            except: Vec::new(),
+            manual: None,
+            off: None,
+            resources: vec![forwarding()],
+            unresolved: None,
+        }
+    }
+
+    fn forwarding() -> AnyResource {
+        serde_json::from_value(serde_json::json!({
+            "kernel_module": {"name": "cramfs"}
+        }))
+        .expect("a resource can be read")
+    }
+
+    fn host() -> Snapshot {
+        let mut snapshot = Snapshot {
+            host: "h".into(),
+            ..Snapshot::default()
+        };
+        snapshot.facts.os_id = "debian".into();
+        snapshot.facts.os_version = "12".into();
+        snapshot
+    }
+
+    fn judged(change: impl FnOnce(&mut ReadyRule, &mut Snapshot)) -> Finding {
+        let (mut rule, mut snapshot) = (rule("r"), host());
+        change(&mut rule, &mut snapshot);
+        let set = RuleSet::new(vec![rule], Default::default(), Vec::new()).expect("no NUL");
+        judge(&set, &snapshot, jiff::civil::date(2026, 1, 2))
+            .pop()
+            .expect("one rule, one finding")
+            .finding
+    }
+
+    fn failing(snapshot: &mut Snapshot) {
+        snapshot.modules = Seen::Yes(Default::default());
+    }
+
+    #[test]
+    fn what_was_not_seen_is_unknown() {
+        assert_eq!(judged(|_, _| {}).status, Status::Unknown);
+        let finding = judged(|_, s| s.modules = Seen::No("no rights".into()));
+        assert_eq!(finding.status, Status::Unknown);
+        assert!(finding.reason.is_some_and(|r| r.contains("no rights")));
+        assert_eq!(judged(|_, s| failing(s)).status, Status::Fail);
+    }
+
+    #[test]
+    fn conditions_say_why_a_rule_does_not_apply() {
+        for (when, status) in [
+            (r#"{"os": ["debian-12"]}"#, Status::Fail),
+            (r#"{"os": ["debian"]}"#, Status::Fail),
+            (r#"{"os": ["ubuntu-24.04"]}"#, Status::NotApplicable),
+            (r#"{"facts": ["snap"]}"#, Status::NotApplicable),
+            (r#"{"without": ["snap"]}"#, Status::Fail),
+            (r#"{"packages": ["at"]}"#, Status::Unknown),
+            (r#"{"variables": {"x": "1"}}"#, Status::NotApplicable),
+        ] {
+            let finding = judged(|r, s| {
+                failing(s);
+                r.when = vec![serde_json::from_str(when).expect("a condition")];
+            });
+            assert_eq!(finding.status, status, "{when}");
+        }
+        let finding = judged(|r, s| {
+            failing(s);
+            r.when = vec![serde_json::from_str(r#"{"packages": ["at"]}"#).expect("a condition")];
+            let state = PackageState {
+                version: "1".into(),
+                status: "config-files".into(),
+                hold: false,
+            };
+            s.packages.insert("at".into(), Seen::Yes(state));
+        });
+        assert_eq!(finding.status, Status::NotApplicable);
+    }
+
+    #[test]
+    fn an_exception_is_found_and_told_with_its_reason() {
+        let finding = judged(|r, s| {
+            failing(s);
+            s.facts.found.insert("snap".into(), "/usr/bin/snap".into());
+            r.except = vec![Exception {
+                fact: "snap".into(),
+                reason: "snaps are squashfs images".into(),
+            }];
+        });
+        assert_eq!(finding.status, Status::NotApplicable);
+        let reason = finding.reason.unwrap_or_default();
+        assert!(reason.contains("squashfs") && reason.contains("/usr/bin/snap"), "{reason}");
+    }
+
+    #[test]
+    fn rules_that_nobody_can_judge_here_are_never_a_pass() {
+        let manual = judged(|r, _| {
+            r.resources.clear();
+            r.manual = Some("look".into());
+        });
+        assert_eq!(manual.status, Status::Manual);
+        let unsaid = judged(|r, _| {
+            r.resources.clear();
+            r.unresolved = Some("`x` has no value".into());
+        });
+        assert_eq!(unsaid.status, Status::Manual);
+        let off = judged(|r, _| r.off = Some("not ours".into()));
+        assert_eq!(off.status, Status::NotApplicable);
+    }
+
+    fn waived(expires: &str, hosts: &[&str]) -> Finding {
+        let mut snapshot = host();
+        failing(&mut snapshot);
+        let waiver = ReadyWaiver {
+            waiver: Waiver {
+                rule: "r".into(),
+                hosts: Vec::new(),
+                reason: "reason".into(),
+                owner: "o".into(),
+                approver: "a".into(),
+                expires: expires.into(),
+            },
+            hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
+        };
+        let set =
+            RuleSet::new(vec![rule("r")], Default::default(), vec![waiver]).expect("no NUL");
+        judge(&set, &snapshot, jiff::civil::date(2026, 1, 2))
+            .pop()
+            .expect("one finding")
+            .finding
+    }
+
+    #[test]
+    fn a_waiver_holds_to_its_last_day_and_then_fails_loudly() {
+        assert_eq!(waived("2026-01-02", &["h"]).status, Status::Waived);
+        let expired = waived("2026-01-01", &["h"]);
+        assert_eq!(expired.status, Status::Fail);
+        assert!(expired.waiver.is_some_and(|w| w.expired));
+        assert!(expired.reason.is_some_and(|r| r.contains("expired")));
+        assert_eq!(waived("2027-01-01", &["other"]).status, Status::Fail);
+        assert_eq!(waived("soon", &["h"]).status, Status::Fail);
+    }
+
+    #[test]
+    fn texts_of_a_host_are_cleaned() {
+        let texts = join(["a\u{1b}[2J", "a\u{1b}[2J", "b"].into_iter());
+        assert_eq!(texts, "a·[2J; b");
     }
 }

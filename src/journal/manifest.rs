@@ -280,4 +280,31 @@ mod tests {
         std::fs::write(&path, text.replace("\"a\"", "\"A\"")).unwrap();
         assert!(!holds());
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+        /// Whatever byte is changed, put in, or cut off, of the journal or a file: it is noticed.
+        #[test]
+        fn no_byte_changes_unnoticed(
+            file in proptest::sample::select(vec![JOURNAL_FILE, "web.json"]),
+            place: proptest::sample::Index,
+            byte: u8,
+            how in 0..3,
+        ) {
+            let (_state, dir) = sealed();
+            let path = dir.join(file);
+            let before = std::fs::read(&path).unwrap();
+            let mut after = before.clone();
+            let at = place.index(before.len());
+            match how {
+                0 => after[at] = byte,
+                1 => after.insert(at, byte),
+                _ => after.truncate(at),
+            }
+            std::fs::write(&path, &after).unwrap();
+            let whole = verify(&dir).is_ok_and(|verified| verified.is_whole());
+            proptest::prop_assert_eq!(whole, before == after);
+        }
+    }
 }

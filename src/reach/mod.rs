@@ -2,11 +2,33 @@
 //!
 //! A room below `host`: it knows targets, sessions and bytes, and neither documents nor rules.
 
+mod algorithms;
+mod any;
+mod client;
+mod config;
+mod fake;
+mod host_key;
+mod keys;
+pub mod known_hosts;
+mod local;
+mod login;
+mod options;
+mod run;
+mod ssh;
+mod start;
+mod stream;
+
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
+
+pub use any::AnyReach;
+pub use fake::{FakeReach, Script};
+pub use local::LocalReach;
+pub use options::{Ask, ConfigSource, SshOptions, Timeouts};
+pub use ssh::SshReach;
 
 pub use crate::model::{ConnectionFacts, Phase};
 

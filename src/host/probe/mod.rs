@@ -17,6 +17,9 @@ pub mod packages;
 pub(crate) mod section;
 pub mod sysctls;
 pub mod units;
+pub mod accounts;
+pub mod files;
+pub mod sshd;
 pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,7 +91,9 @@ macro_rules! probes {
     };
 }
 
-probes![];
+probes![
+    sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+];
 
 /// The observing program, but for the nonce.
 #[derive(Debug)]

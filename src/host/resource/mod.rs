@@ -4,6 +4,18 @@
 pub mod account;
 pub mod accounts;
 pub(crate) mod demand;
+pub mod command;
+pub mod account;
+pub mod accounts;
+pub(crate) mod demand;
+pub(crate) mod glob;
+pub mod kernel_module;
+pub mod listener;
+pub mod mount;
+pub mod package;
+pub mod service;
+pub mod sysctl;
+mod sysctl_files;
 pub mod file;
 pub mod key_value;
 pub mod line;
@@ -144,6 +156,29 @@ pub trait Resource: Debug + Send + Sync {
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable>;
 }
 
+/// A kind's documentation, from the comments in its file: what it demands, how it is observed,
+/// changed and undone, and its parameters. `None`: no such kind.
+pub fn docs(kind: &str) -> Option<String> {
+    let schema = schema_of(kind)?;
+    let text = |value: &serde_json::Value| {
+        value
+            .get("description")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let mut out = format!("resource {kind}\n\n{}\n", text(schema.as_value()));
+    let properties = schema
+        .get("properties")
+        .and_then(serde_json::Value::as_object);
+    for (name, property) in properties.into_iter().flatten() {
+        let about = text(property).replace('\n', "\n      ");
+        out.push_str(&format!("\n  {name}\n      {about}\n"));
+    }
+    Some(out)
+}
+
 macro_rules! resources {
     ($($kind:ident: $type:ty),* $(,)?) => {
         /// One demand of some kind: a mapping with exactly one key, the kind.
@@ -159,6 +194,11 @@ macro_rules! resources {
 
         /// The kinds, in the order in which documentation lists them.
         pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+        fn schema_of(kind: &str) -> Option<schemars::Schema> {
+            $(if kind == stringify!($kind) { return Some(schemars::schema_for!($type)); })*
+            None
+        }
 
         impl AnyResource {
             /// The one demand that it holds; `None` where the document held none.
@@ -176,4 +216,16 @@ macro_rules! resources {
     };
 }
 
-resources! {}
+resources! {
+    sysctl: sysctl::Sysctl,
+    kernel_module: kernel_module::KernelModule,
+    file: file::File,
+    key_value: key_value::KeyValue,
+    line: line::Line,
+    service: service::Service,
+    mount: mount::Mount,
+    sshd: sshd::Sshd,
+    sudoers: sudoers::SudoRule,
+    command: command::Command,
+    listener: listener::Listener,
+}

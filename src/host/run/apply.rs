@@ -42,7 +42,13 @@ async fn treat_session(
     };
     let mut judged = judge::judge(&job.rules, &before, shared.settings.today);
     let plan = plan::plan(&job.rules, &mut judged, &before, &*shared.settings.wanted);
-    if shared.settings.mode == Mode::Check || plan.is_empty() {
+    if shared.settings.mode == Mode::DryRun && !plan.is_empty() {
+        shared.recorder.event(Event::Planned {
+            host: job.target.name.clone(),
+            changes: plan.notes(),
+        })?;
+    }
+    if shared.settings.mode != Mode::Apply || plan.is_empty() {
         let findings = only_findings(judged);
         let outcome = if falls_short(&findings) {
             HostOutcome::Findings
@@ -141,7 +147,7 @@ fn keep_snapshot(
 }
 
 /// A file name in the run's folder: hosts' names may hold anything.
-pub(crate) fn file_name(what: &str, host: &str, when: &str) -> String {
+pub fn file_name(what: &str, host: &str, when: &str) -> String {
     let safe: String = host
         .chars()
         .map(|c| {
@@ -182,6 +188,11 @@ impl Change<'_> {
         shared
             .recorder
             .file(&file_name("queries", host, "act"), &text)?;
+        // What it was like before: the report sets the two beside each other.
+        shared.recorder.event(Event::Judged {
+            host: host.clone(),
+            findings: self.judged.iter().map(|j| j.finding.clone()).collect(),
+        })?;
         shared.recorder.event(Event::Planned {
             host: host.clone(),
             changes: self.plan.notes(),

@@ -22,6 +22,7 @@ use super::act::RunId;
 use super::rules::RuleSet;
 use super::waves;
 
+pub use apply::file_name;
 pub use rollback::{Rollback, rollback};
 
 /// Where events and files of a run go. The journal is one; tests have their own.
@@ -45,6 +46,8 @@ pub struct Job {
 pub enum Mode {
     /// Observe and judge; write nothing.
     Check,
+    /// Observe, judge and plan; write nothing.
+    DryRun,
     /// Also change, confirm and prove.
     Apply,
 }
@@ -158,7 +161,7 @@ pub async fn run(
 ) -> Result<RunEnd, String> {
     let total = jobs.len();
     let ranges = match settings.mode {
-        Mode::Check => waves::waves(total, &[]),
+        Mode::Check | Mode::DryRun => waves::waves(total, &[]),
         Mode::Apply => waves::waves(total, &settings.waves),
     };
     let shared = Arc::new(Shared {

@@ -124,7 +124,13 @@ impl OneHost {
             }
         };
         let outcome = match &self.rule {
-            None => self.undo_steps(session.as_mut(), &[]).await?,
+            None => {
+                self.shared.recorder.event(Event::Planned {
+                    host: target.name.clone(),
+                    changes: self.host.plan.notes(),
+                })?;
+                self.undo_steps(session.as_mut(), &[]).await?
+            }
             Some(rule) => self.undo_rule(session.as_mut(), rule).await?,
         };
         session.close().await;
@@ -137,11 +143,18 @@ impl OneHost {
     /// A new log-in works, and what is seen is what was seen before the run.
     async fn prove(&self, outcome: Outcome) -> Result<Outcome, String> {
         let target = &self.host.target;
-        let mut session = match connect(target, "look", &self.shared).await? {
-            Ok(session) => session,
-            Err(error) => {
-                let reason = format!("it was undone, but no new log-in works: {error}");
-                return Ok((HostOutcome::Failed, Some(clean(&reason, 400))));
+        // A daemon that was told to reload may be away for a moment.
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut session = loop {
+            match connect(target, "look", &self.shared).await? {
+                Ok(session) => break session,
+                Err(_) if Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+                Err(error) => {
+                    let reason = format!("it was undone, but no new log-in works: {error}");
+                    return Ok((HostOutcome::Failed, Some(clean(&reason, 400))));
+                }
             }
         };
         let nonce = Nonce::draw();

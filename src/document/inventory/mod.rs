@@ -4,12 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::baseline::Value;
+pub use own::InventoryDocument;
+pub use read::{load, parse_inventory};
+pub use select::select;
+
+mod ansible;
+mod draft;
+mod ini;
+mod list;
+mod own;
+mod read;
+mod select;
+mod words;
 
 /// What every reader of inventories makes, and all that the rest of the program knows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inventory {
     /// In the document's order.
     pub hosts: Vec<Host>,
+}
+
+impl Inventory {
+    /// The names of all hosts and groups, each once, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let groups = self.hosts.iter().flat_map(|host| host.groups.iter());
+        let hosts = self.hosts.iter().map(|host| &host.name);
+        let all: BTreeSet<&str> = groups.chain(hosts).map(String::as_str).collect();
+        all.into_iter()
+    }
 }
 
 /// One managed host, with what its groups and the defaults say already merged in.

@@ -1,0 +1,250 @@
+"""Seawall against ssh, a batched sh program, pyinfra and Ansible, on throwaway hosts of one
+machine. See benches/README.md. It prints ratios, and asserts no time: a machine that is slow is
+slow for everyone. What it does assert is that every contender did the whole work."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import contenders
+import host_cost
+import peers
+import tables
+from lab import HERE, Lab
+
+ROOT = HERE.parent.parent
+WORKLOAD = contenders.WORKLOAD
+FULL = ROOT / "playbooks/new-host.yaml"
+PEER_HOSTS = 10
+# One of each kind that can be brought back without a package mirror.
+DRIFT = r"""
+sysctl -qw net.ipv4.conf.all.log_martians=0
+chmod 0644 /etc/crontab
+sed -i 's/^PASS_MAX_DAYS.*/PASS_MAX_DAYS 99999/' /etc/login.defs
+sed -i '/hard core 0/d' /etc/security/limits.conf
+systemctl stop logrotate.timer
+echo drift >/etc/motd
+"""
+DRIFTS = 6
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="without Ansible and pyinfra")
+    parser.add_argument("--hosts", default="1,10,50", help="how many, in turn (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--peer-rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--delay", type=int, default=25, help="of the slow path, in ms each way; 0: none")
+    parser.add_argument("--seawall", type=Path, help="a program that is built already")
+    parser.add_argument("--raw", type=Path, help="write every single measurement to this file")
+    options = parser.parse_args()
+    options.hosts = sorted({int(n) for n in options.hosts.split(",")})
+    return options
+
+
+def build():
+    subprocess.run(["cargo", "build", "--release", "--quiet"], check=True, cwd=ROOT)
+    target = os.environ.get("CARGO_TARGET_DIR") or ROOT / "target"
+    return Path(target) / "release/seawall"
+
+
+class Bench:
+    def __init__(self, options, work):
+        self.options, self.work = options, work
+        self.seawall = str(options.seawall or build())
+        self.peers = None if options.quick else peers.install()
+        self.raw = []
+        kept = ("PATH", "HOME", "LANG", "USER", "TERM")
+        # No agent: everyone logs in with the lab's key.
+        self.env = {k: v for k, v in os.environ.items() if k in kept}
+
+    def say(self, text):
+        print(f"bench: {text}", file=sys.stderr)
+
+    def measure(self, contender, way):
+        out, err = self.work / "stdout", self.work / "stderr"
+        spec = {
+            "argv": [str(a) for a in contender.command(way)],
+            "env": self.env | contender.env,
+            "stdin": "/dev/null",
+            "stdout": str(out),
+            "stderr": str(err),
+            "after": contender.after(way),
+        }
+        before = self.lab.cpu(len(way.places))
+        meter = [sys.executable, "-I", "-S", HERE / "meter.py"]
+        done = subprocess.run(meter, input=json.dumps(spec), capture_output=True, text=True, check=True)
+        result = json.loads(done.stdout)
+        result["hosts_cpu"] = self.lab.cpu(len(way.places)) - before
+        result["out"] = out.read_text(errors="replace")
+        result["err"] = err.read_text(errors="replace")
+        return result
+
+    def must(self, contender, way):
+        """One run that has to have done all of its work and changed nothing."""
+        result = self.measure(contender, way)
+        wrong = contender.wrong(way, result["status"], result["out"], result["err"])
+        if wrong:
+            raise SystemExit(f"bench: {contender.name}, {way.title}: {wrong}")
+        return result
+
+    def contenders(self, with_peers):
+        home = self.work / "state"
+
+        def seawall(name, verb, playbook, more=(), clean=False):
+            return contenders.seawall(self.seawall, name, verb, playbook, home, more, clean)
+
+        ours = WORKLOAD / "seawall/playbook.yaml"
+        self.true = contenders.ssh_true("ssh host true")
+        self.curve = contenders.ssh_true(
+            "ssh host true, curve25519-sha256", "-o KexAlgorithms=curve25519-sha256"
+        )
+        self.plain = contenders.plain()
+        self.check = seawall("seawall check, 60 tasks", "check", ours, clean=True)
+        self.apply = seawall("seawall apply, 60 tasks", "apply", ours, clean=True)
+        self.full = [
+            seawall(f"seawall check, full baseline, level {n}", "check", FULL, ["--level", str(n)])
+            for n in (1, 2)
+        ]
+        fast = [self.true, self.curve, self.plain, self.check, self.apply, *self.full]
+        slow = []
+        if self.peers and with_peers:
+            sockets = self.work / "ansible/sockets"
+            tool = self.peers / "ansible-playbook"
+            slow.append(contenders.pyinfra(self.peers / "pyinfra"))
+            slow.append(contenders.ansible(tool, "Ansible, tuned", sockets, {}))
+            strategy = peers.mitogen_strategy(self.peers)
+            if strategy:
+                env = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": strategy}
+                slow.append(contenders.ansible(tool, "Ansible with mitogen", sockets, env))
+        return fast, slow
+
+    def settle(self, way):
+        """Every tool applies the workload; afterwards nobody has anything left to change."""
+        fast, slow = self.contenders(True)
+        self.say("applying the 60 tasks with every tool")
+        self.measure(self.apply, way)
+        near = way.first(min(PEER_HOSTS, len(way.places)))
+        for peer in slow:
+            self.measure(peer, near)
+        for contender in [self.plain, self.check, self.apply]:
+            self.must(contender, way)
+        for peer in list(slow):
+            try:
+                self.must(peer, near)
+            except SystemExit as reason:
+                if "mitogen" not in peer.name:
+                    raise
+                self.say(f"without mitogen, which does not work here: {str(reason)[:300]}")
+                self.no_mitogen = True
+        self.prove(way.first(1), [self.apply, *slow])
+
+    def prove(self, way, tools):
+        """Each tool finds and mends the same drift, and counts the same."""
+        for tool in tools:
+            subprocess.run(self.lab.inside("sh", "-c", DRIFT), check=True)
+            found = self.measure(self.plain, way)["out"]
+            if f"tasks not as demanded: {DRIFTS}\n" not in found:
+                raise SystemExit(f"bench: the drift is not what it should be: {found}")
+            result = self.measure(tool, way)
+            counted = contenders.changed(result["out"] + result["err"])
+            if counted != DRIFTS:
+                raise SystemExit(f"bench: {tool.name} changed {counted} of {DRIFTS}: {result['out'][-3000:]}{result['err'][-2000:]}")
+            self.must(self.plain, way)
+        self.say(f"each tool mended the same {DRIFTS} drifted tasks")
+
+    def rounds(self, way):
+        """All contenders in turn, again and again, so that a slow minute is slow for everyone."""
+        fast, slow = self.contenders(len(way.places) == PEER_HOSTS)
+        if getattr(self, "no_mitogen", False):
+            slow = [c for c in slow if "mitogen" not in c.name]
+        results = {c.name: [] for c in fast + slow}
+        for contender in fast:
+            self.must(contender, way)  # Warms the caches; not counted.
+        for number in range(max(self.options.rounds, self.options.peer_rounds if slow else 0)):
+            turn = fast[number % len(fast) :] + fast[: number % len(fast)]
+            turn = turn if number < self.options.rounds else []
+            turn = turn + (slow if number < self.options.peer_rounds else [])
+            for contender in turn:
+                result = self.must(contender, way)
+                results[contender.name].append(result)
+                numbers = {k: result[k] for k in ("wall", "cpu", "hosts_cpu", "peak_kb")}
+                self.raw.append(
+                    {"way": way.title, "hosts": len(way.places), "contender": contender.name} | numbers
+                )
+        return {name: tables.middle(found) for name, found in results.items()}
+
+    def host_costs(self, way):
+        one = way.first(1)
+        self.say("counting forks and round trips")
+        rows = {}
+        for tool in [*self.full, self.check, self.apply, self.plain]:
+            rows[tool.name] = host_cost.forks(self.lab, self.work, lambda: self.must(tool, one))
+        ways = {
+            ms / 1000: self.lab.slow(self.work, ms).first(1) for ms in (50, 250)
+        }
+        trips = {}
+        for tool in [self.true, self.full[-1], self.apply]:
+            trips[tool.name] = host_cost.crossings(self.lab, ways, lambda w: self.must(tool, w))
+
+        def change(w):
+            subprocess.run(self.lab.inside("chmod", "0644", "/etc/crontab"), check=True)
+            return self.measure(self.apply, w)
+
+        trips["seawall apply, with a change"] = host_cost.crossings(self.lab, ways, change)
+        return rows, trips
+
+    def run(self):
+        most = max(self.options.hosts)
+        self.say(f"raising {most} hosts")
+        self.lab = Lab(self.seawall, most, python=self.peers is not None)
+        try:
+            direct = self.lab.direct(self.work)
+            self.settle(direct)
+            ways = [direct]
+            if self.options.delay:
+                ways.append(self.lab.slow(self.work, self.options.delay))
+            found = []
+            for way in ways:
+                for count in self.options.hosts:
+                    self.say(f"measuring {count} hosts, {way.title}")
+                    found.append((way.title, count, self.rounds(way.first(count))))
+            costs = self.host_costs(direct)
+        finally:
+            self.lab.down()
+        return found, costs
+
+
+def about(bench):
+    cpu = next(
+        (l.split(":", 1)[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")),
+        platform.machine(),
+    )
+    ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True).stderr.strip()
+    ours = subprocess.run([bench.seawall, "--version"], capture_output=True, text=True).stdout
+    them = peers.versions(bench.peers) if bench.peers else []
+    return [f"{os.cpu_count()} × {cpu}, Linux {platform.release()}", ssh, ours.strip(), *them]
+
+
+def main():
+    options = arguments()
+    if os.geteuid() != 0:
+        raise SystemExit("bench: the throwaway hosts need root: run `sudo scripts/bench`")
+    if not shutil.which("ssh"):
+        raise SystemExit("bench: there is no ssh here: install openssh-client")
+    with tempfile.TemporaryDirectory(prefix="seawall-bench-") as work:
+        bench = Bench(options, Path(work))
+        found, costs = bench.run()
+        tables.show(about(bench), found, costs, options)
+        if options.raw:
+            options.raw.write_text(json.dumps(bench.raw, indent=1) + "\n")
+
+
+main()

@@ -1,0 +1,95 @@
+"""The tables, in Markdown: as they are printed they can stand in the README."""
+
+from statistics import median
+
+TRUE = "ssh host true"
+CURVE = "ssh host true, curve25519-sha256"
+APPLY = "seawall apply, 60 tasks"
+FULL = "seawall check, full baseline, level 2"
+
+
+def middle(results):
+    """Medians of one contender's runs; the slowest and the quickest wall time beside them."""
+    if not results:
+        return None
+    pick = {k: median(r[k] for r in results) for k in ("wall", "cpu", "hosts_cpu")}
+    pick["peak"] = max(r["peak_kb"] for r in results) / 1000
+    pick["span"] = (min(r["wall"] for r in results), max(r["wall"] for r in results))
+    pick["runs"] = len(results)
+    return pick
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def setting(title, count, found):
+    print(f"### {count} {'host' if count == 1 else 'hosts'}, {title}\n")
+    base = found[TRUE]["wall"]
+    rows = []
+    for name, m in found.items():
+        if m is None:
+            continue
+        rows.append(
+            [
+                name,
+                f"{m['wall']:.2f}",
+                f"{m['span'][0]:.2f}–{m['span'][1]:.2f}",
+                f"{m['wall'] / base:.2f}",
+                f"{m['cpu']:.2f}",
+                f"{m['hosts_cpu']:.2f}",
+                f"{m['peak']:.0f}",
+                str(m["runs"]),
+            ]
+        )
+    head = ["", "wall s", "from–to", "÷ ssh host true", "controller CPU s", "hosts' CPU s"]
+    table(head + ["peak MB", "runs"], rows)
+
+
+def ratios(found, options):
+    rows = []
+    for title, count, results in found:
+        where = f"{count} {'host' if count == 1 else 'hosts'}, {title}"
+        full, apply = results[FULL]["wall"], results[APPLY]["wall"]
+        bound = "≤ 1.3" if count == 1 else "≤ 1.0"
+        slow = title != "direct link"
+        rows.append([f"{FULL} ÷ {TRUE}", where, f"{full / results[TRUE]['wall']:.2f}", bound])
+        rows.append([f"{FULL} ÷ {CURVE}", where, f"{full / results[CURVE]['wall']:.2f}", "≤ 1.6"])
+        for name in results:
+            if name == "pyinfra":
+                bound = "≥ 15" if slow else "≥ 8"
+            elif name.startswith("Ansible"):
+                bound = "" if slow or "mitogen" in name else "≥ 80"
+            else:
+                continue
+            rows.append([f"{name} ÷ {APPLY}", where, f"{results[name]['wall'] / apply:.1f}", bound])
+        if count == 50:
+            rows.append([f"{FULL}: peak memory", where, f"{results[FULL]['peak']:.0f} MB", "< 60 MB"])
+    print("### Ratios\n")
+    table(["", "where", "measured", "aim"], rows)
+
+
+def host_costs(costs):
+    forks, trips = costs
+    print("### On the host\n")
+    rows = []
+    for name, counted in forks.items():
+        below, everything = counted or ("not counted: no strace here", "")
+        rows.append([name, str(below), str(everything), "< 40" if "full" in name else ""])
+    table(["", "forks of the program", "with sshd's, PAM's and sudo's", "aim"], rows)
+    rows = [
+        [name, f"{count:.1f}", "2" if "apply" in name else ""] for name, count in trips.items()
+    ]
+    table(["", "round trips after the log-in", "aim"], rows)
+
+
+def show(about, found, costs, options):
+    print("\n".join(f"- {line}" for line in about) + "\n")
+    for title, count, results in found:
+        setting(title, count, results)
+    ratios(found, options)
+    host_costs(costs)

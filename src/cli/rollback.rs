@@ -1,0 +1,123 @@
+//! `seawall rollback RUN -i INVENTORY [--rule RULE]`
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+
+use crate::document::inventory::{self, Inventory};
+use crate::host::act::RunId;
+use crate::host::plan::Plan;
+use crate::host::probe::Queries;
+use crate::host::rules::RuleSet;
+use crate::host::run::{self, Mode, Rollback, Settings};
+use crate::host::snapshot::Snapshot;
+use crate::report::{self, Confirm, RunView};
+
+use super::setup::{read_inventory, target, today};
+use super::treat::{Heading, Manner, carry_out, runs};
+
+/// Take a run's changes back: every file to the byte, mode and owner, every sysctl and unit to
+/// its state
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run: its id, a beginning of it, or `latest`
+    run: String,
+    /// The inventory that says how the run's hosts are reached
+    #[arg(short, long, value_name = "FILE|HOSTS")]
+    inventory: String,
+    /// Only what was changed for this rule
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+    /// Only these of the run's hosts
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
+    limit: Vec<String>,
+    /// Undo also what somebody else has changed since
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    manner: Manner,
+}
+
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    let folder = runs()?.find(&args.run)?;
+    let original = RunId::new(&folder.id)
+        .ok_or_else(|| anyhow::anyhow!("{} is not a run's id", folder.id))?;
+    let view = report::load(&folder.path)?;
+    let (inventory, documents) = read_inventory(&args.inventory)?;
+    let hosts = chosen(&args, &view, &inventory, &folder.path)?;
+    let heading = Heading {
+        verb: "rollback",
+        playbook: view.playbook.clone(),
+        playbook_title: format!("rollback of run {}", folder.id),
+        level: view.level,
+        hosts: hosts.iter().map(|h| h.target.name.clone()).collect(),
+        rules: 0,
+        documents,
+        data: Default::default(),
+        why: Default::default(),
+        inventory: Some(args.inventory.clone()),
+    };
+    let (rule, force, at_once) = (args.rule, args.force, args.manner.at_once);
+    carry_out(&args.manner, heading, |id, reach, recorder| {
+        let settings = Settings {
+            sessions: at_once,
+            ..Settings::new(id, Mode::Apply, today())
+        };
+        run::rollback(hosts, original, rule, force, settings, reach, recorder)
+    })
+}
+
+/// The run's hosts that were changed and kept it, with what its folder says of each.
+fn chosen(
+    args: &Args,
+    view: &RunView,
+    inventory: &Inventory,
+    folder: &Path,
+) -> anyhow::Result<Vec<Rollback>> {
+    let limited = match args.limit.is_empty() {
+        true => None,
+        false => Some(
+            inventory::select(inventory, &args.limit)
+                .map_err(|unknown| anyhow::anyhow!("--limit: no host is {}", unknown.join(", ")))?,
+        ),
+    };
+    let mut out = Vec::new();
+    for host in view.hosts.iter().filter(|h| matches!(h.confirm, Confirm::Kept)) {
+        if let Some(limited) = &limited
+            && !limited.iter().any(|l| l.name == host.name)
+        {
+            continue;
+        }
+        let Some(known) = inventory.hosts.iter().find(|h| h.name == host.name) else {
+            anyhow::bail!(
+                "the run changed {}, which is not in this inventory (leave it out with --limit)",
+                host.name
+            );
+        };
+        let queries: Queries = read(folder, &run::file_name("queries", &host.name, "act"))?;
+        let plan: Plan = read(folder, &run::file_name("plan", &host.name, "act"))?;
+        let before: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "before"))?;
+        let after: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "after"))?;
+        out.push(Rollback {
+            target: target(known),
+            plan,
+            rules: Arc::new(RuleSet::of_queries(queries)?),
+            before,
+            after,
+        });
+    }
+    anyhow::ensure!(
+        !out.is_empty(),
+        "run {} changed no host that is chosen here, so there is nothing to take back",
+        view.run
+    );
+    Ok(out)
+}
+
+fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> anyhow::Result<T> {
+    let path = folder.join(name);
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is damaged", path.display()))
+}

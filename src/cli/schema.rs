@@ -1,0 +1,71 @@
+//! `seawall schema [KIND]`
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::document::{schema_for_baseline, schema_for_inventory, schema_for_playbook};
+use crate::host::resource::AnyResource;
+
+use super::say;
+
+/// Print the JSON Schema of a kind of document, or write all of them
+#[derive(clap::Args)]
+pub struct Args {
+    /// Which one
+    #[arg(value_enum, required_unless_present = "write")]
+    kind: Option<Kind>,
+    /// Write all of them into this folder
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    Baseline,
+    Playbook,
+    Inventory,
+    /// What `--json` prints
+    Findings,
+}
+
+/// File name → schema, of everything that is committed under `schemas/`.
+pub fn all() -> Vec<(&'static str, Value)> {
+    [
+        ("baseline.json", Kind::Baseline),
+        ("playbook.json", Kind::Playbook),
+        ("inventory.json", Kind::Inventory),
+        ("findings.json", Kind::Findings),
+    ]
+    .map(|(name, kind)| (name, schema(kind)))
+    .into()
+}
+
+fn schema(kind: Kind) -> Value {
+    match kind {
+        Kind::Baseline => schema_for_baseline::<AnyResource>(),
+        Kind::Playbook => schema_for_playbook(),
+        Kind::Inventory => schema_for_inventory(),
+        Kind::Findings => crate::report::json::schema(),
+    }
+}
+
+pub fn text(schema: &Value) -> anyhow::Result<String> {
+    let mut text = serde_json::to_string_pretty(schema)?;
+    text.push('\n');
+    Ok(text)
+}
+
+pub fn run(args: Args) -> anyhow::Result<u8> {
+    if let Some(folder) = args.write {
+        for (name, schema) in all() {
+            let path = folder.join(name);
+            std::fs::write(&path, text(&schema)?)
+                .map_err(|e| anyhow::anyhow!("writing {}: {e}", path.display()))?;
+        }
+    }
+    if let Some(kind) = args.kind {
+        say(&text(&schema(kind))?)?;
+    }
+    Ok(0)
+}

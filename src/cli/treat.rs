@@ -1,0 +1,233 @@
+//! What `check`, `apply` and `rollback` share: a run with its journal, its reach to the hosts,
+//! what a person sees of it while it goes on and at its end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::host::act::RunId;
+use crate::host::run::{Recorder, RunEnd, code};
+use crate::journal::{Event, Journal, Runs, SystemClock, state_dir};
+use crate::reach::{AnyReach, LocalReach, Reach, SshOptions, SshReach};
+use crate::report::progress::{self, Progress};
+use crate::report::{self, RunView};
+
+use super::ask::Prompt;
+
+/// How a run is carried out and shown.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Manner {
+    /// One JSON document on standard output, and nothing else there
+    #[arg(long)]
+    pub json: bool,
+    /// No progress; the summary only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Whole diffs, not only their beginnings
+    #[arg(long)]
+    pub diff: bool,
+    /// Write the HTML report here as well
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write a JUnit report here as well
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Accept and remember the key of a host that no known_hosts file knows
+    #[arg(long)]
+    pub accept_new: bool,
+    /// Let passwords and a host's own questions log us in, and ask for them
+    #[arg(long)]
+    pub ask_pass: bool,
+    /// Hosts treated at once
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub at_once: usize,
+}
+
+/// What the first event of a run says, beyond what the run knows of itself.
+pub struct Heading {
+    pub verb: &'static str,
+    pub playbook: String,
+    pub playbook_title: String,
+    pub level: u8,
+    pub hosts: Vec<String>,
+    pub rules: usize,
+    pub documents: BTreeMap<String, String>,
+    pub data: BTreeMap<String, String>,
+    /// Rule → why it is there, for the report.
+    pub why: BTreeMap<String, String>,
+    /// What stood after `-i`, for the commands that the summary proposes.
+    pub inventory: Option<String>,
+}
+
+/// The journal, as the place where a run's events go.
+struct ToJournal(Journal);
+
+impl Recorder for ToJournal {
+    fn event(&self, event: Event) -> Result<(), String> {
+        self.0.append(&event).map(drop).map_err(|e| e.to_string())
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> Result<String, String> {
+        self.0.put_file(name, bytes).map_err(|e| e.to_string())
+    }
+}
+
+/// Where runs are kept.
+pub fn runs() -> anyhow::Result<Runs> {
+    Ok(Runs::new(&state_dir(|name| std::env::var_os(name))?))
+}
+
+/// Carries out one run: `work` gets its id, the way to the hosts, and where its events go.
+pub fn carry_out<F, W>(manner: &Manner, heading: Heading, work: W) -> anyhow::Result<u8>
+where
+    W: FnOnce(RunId, Arc<dyn Reach>, Arc<dyn Recorder>) -> F,
+    F: Future<Output = Result<RunEnd, String>>,
+{
+    let begun = Instant::now();
+    let (id, writer) = runs()?.create(Arc::new(SystemClock), || {
+        uuid::Uuid::new_v4().as_u128() as u32
+    })?;
+    let run = RunId::new(&id).ok_or_else(|| anyhow::anyhow!("the run's id {id} is not one"))?;
+    let journal = Journal::new(writer);
+    if !manner.quiet && !manner.json {
+        let mut progress = Progress::new(progress_mode());
+        journal.subscribe(Box::new(move |record| progress.take(record)));
+    }
+    journal.append(&Event::RunStarted {
+        run: id,
+        verb: heading.verb.into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        playbook: heading.playbook,
+        playbook_title: heading.playbook_title,
+        level: heading.level,
+        hosts: heading.hosts,
+        rules: heading.rules,
+        documents: heading.documents,
+        by: who(),
+        data: heading.data,
+    })?;
+    if !heading.why.is_empty() {
+        journal.append(&Event::RulesExplained { why: heading.why })?;
+    }
+    let reach: Arc<dyn Reach> = Arc::new(AnyReach { ssh: SshReach::new(ssh_options(manner)), local: LocalReach::default() });
+    let recorder: Arc<dyn Recorder> = Arc::new(ToJournal(journal.clone()));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (code, stopped) = runtime.block_on(async {
+        tokio::select! {
+            done = work(run, reach, recorder) => match done {
+                Ok(end) => (end.code(), end.stopped),
+                Err(why) => (code::NOT_RUN, Some(why)),
+            },
+            signal = interrupted() => (code::NOT_RUN, Some(format!(
+                "{signal}; hosts that were being changed undo it by themselves"
+            ))),
+        }
+    });
+    // Connections under way are dropped: their hosts were told everything that they must know.
+    runtime.shutdown_background();
+    journal.append(&Event::RunEnded {
+        code,
+        millis: begun.elapsed().as_millis() as u64,
+        stopped,
+    })?;
+    journal.finish()?;
+    tell(manner, &journal, heading.inventory)?;
+    Ok(code)
+}
+
+/// Bars where standard error is a terminal, plain lines elsewhere.
+fn progress_mode() -> progress::Mode {
+    use std::io::IsTerminal;
+    match terminal_size() {
+        Some((height, _)) if std::io::stderr().is_terminal() => progress::Mode::Bars { height },
+        _ => progress::Mode::Plain(Box::new(std::io::stderr())),
+    }
+}
+
+/// Lines and columns of the terminal at standard error.
+fn terminal_size() -> Option<(usize, usize)> {
+    let (height, width) = console::Term::stderr().size_checked()?;
+    Some((usize::from(height), usize::from(width)))
+}
+
+/// What is said at the end, made from the journal alone.
+fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow::Result<()> {
+    let view = report::load(&journal.dir())?;
+    if let Some(path) = &manner.html {
+        write(path, &report::html::text(&view)?)?;
+    }
+    if let Some(path) = &manner.junit {
+        write(path, &report::junit::text(&view))?;
+    }
+    if manner.json {
+        let mut text = serde_json::to_string_pretty(&report::json::document(&view))?;
+        text.push('\n');
+        return super::say(&text);
+    }
+    super::say(&summary(&view, manner.diff, inventory))
+}
+
+/// The terminal summary, as wide and as colourful as standard output allows.
+pub fn summary(view: &RunView, full_diff: bool, inventory: Option<String>) -> String {
+    let width = terminal_size().map_or(100, |(_, width)| width.clamp(60, 160));
+    let style = report::Style {
+        width,
+        color: super::colour(&std::io::stdout()),
+        full_diff,
+        inventory,
+        ..report::Style::default()
+    };
+    report::Terminal::new(style).summary(view)
+}
+
+/// Writes a report for its reader alone.
+pub fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| anyhow::anyhow!("writing {}: {e}", path.display()))
+}
+
+fn ssh_options(manner: &Manner) -> SshOptions {
+    let prompt = Prompt::new(manner.ask_pass);
+    SshOptions {
+        accept_new: manner.accept_new,
+        passwords: manner.ask_pass,
+        ask: super::setup::is_interactive().then(|| Arc::new(prompt) as _),
+        ..SshOptions::default()
+    }
+}
+
+/// Waits for a signal that asks us to stop; its name.
+async fn interrupted() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => "interrupted",
+        _ = terminate.recv() => "terminated",
+    }
+}
+
+/// The local account and machine.
+fn who() -> String {
+    let user = std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| "?".into());
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    crate::shell::clean(&format!("{user}@{}", machine.trim()), 100)
+}

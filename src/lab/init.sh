@@ -1,0 +1,14 @@
+# The first thing that runs in a lab host: puts the private copies of the sysctls in place, marks
+# the host as a lab's, and becomes systemd.
+copies=/run/host/sysctl
+for name in @LIVE@; do
+    mount --bind "/proc/sys/$name" "$copies/$name"
+done
+# Each boot's own, which lies on a file without a name that can't be bound.
+cat /proc/sys/kernel/random/boot_id >"$copies/kernel/random/boot_id"
+for area in @AREAS@; do
+    mount --rbind "$copies/$area" "/proc/sys/$area"
+done
+umount -l "$copies"
+echo "$1" >/run/seawall-lab
+exec /lib/systemd/systemd

@@ -1,0 +1,98 @@
+//! What to do next: whole commands, ready to be copied.
+
+use super::group::groups;
+use super::{Confirm, RunView};
+use crate::journal::{HostOutcome, StepOutcome};
+use crate::model::Status;
+use crate::shell::{clean, quote};
+
+/// One proposal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextStep {
+    pub command: String,
+    pub what_for: String,
+}
+
+/// What to do after this run, the most useful first.
+pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
+    let mut steps = Vec::new();
+    let mut say = |command: String, what_for: String| steps.push(NextStep { command, what_for });
+    let failing = groups(view, |f| f.status == Status::Fail);
+    let tail = format!(
+        "{} -i {}",
+        word(&view.playbook),
+        word(inventory.unwrap_or("INVENTORY"))
+    );
+    if let Some(worst) = failing.first() {
+        say(
+            format!("seawall explain {}", word(&worst.finding.rule)),
+            "why the worst of it matters, and what would be done".to_owned(),
+        );
+    }
+    let fixable = failing.iter().filter(|g| g.finding.fixable).count();
+    if view.verb == "check" && fixable > 0 {
+        say(
+            format!("seawall apply {tail}"),
+            format!("brings about {fixable} of the {}", failing.len()),
+        );
+    }
+    let doubtful: Vec<&str> = view
+        .hosts
+        .iter()
+        .filter(|host| {
+            host.standing() == HostOutcome::Unknown
+                || matches!(host.confirm, Confirm::Armed { .. } | Confirm::Failed { .. })
+        })
+        .map(|host| host.name.as_str())
+        .collect();
+    if !doubtful.is_empty() {
+        let limit = if doubtful.len() < view.hosts.len() {
+            format!(" --limit {}", word(&doubtful.join(",")))
+        } else {
+            String::new()
+        };
+        say(
+            format!("seawall check {tail}{limit}"),
+            "looks again at what was not seen".to_owned(),
+        );
+    }
+    if view.verb == "rollback" {
+        say(
+            format!("seawall check {tail}"),
+            "shows how the hosts stand now".to_owned(),
+        );
+    }
+    let changed = view.hosts.iter().any(|host| {
+        host.changes
+            .iter()
+            .any(|c| c.outcome == Some(StepOutcome::Done))
+    });
+    if view.verb == "apply" && changed {
+        say(
+            format!(
+                "seawall rollback {} -i {}",
+                word(&view.run),
+                word(inventory.unwrap_or("INVENTORY"))
+            ),
+            "brings back what was".to_owned(),
+        );
+    }
+    say(
+        format!("seawall report {}", word(&view.run)),
+        "all of it, on a page".to_owned(),
+    );
+    steps
+}
+
+/// A word of a command: cleaned, since it may come from a document, and quoted where sh needs it.
+fn word(text: &str) -> String {
+    let text = clean(text, 300);
+    let plain = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c));
+    if plain {
+        return text;
+    }
+    quote(&text).unwrap_or(text)
+}

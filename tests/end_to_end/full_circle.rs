@@ -1,0 +1,106 @@
+//! Check, apply, check, apply, rollback with the shipped baselines.
+
+use std::path::Path;
+
+use super::site::Site;
+
+#[test]
+fn check_writes_nothing_on_the_host() {
+    let site = Site::of(1);
+    let playbook = Path::new("playbooks/new-host.yaml");
+    // One log-in first: what a log-in writes is not what we ask about.
+    site.treat("check", playbook, &[]);
+    let before = site.upper();
+    let ran = site.treat("check", playbook, &["--level", "2"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert_eq!(site.upper(), before);
+}
+
+#[test]
+fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
+    let site = Site::of(1);
+    let playbook = Path::new("playbooks/new-host.yaml");
+    let first = site.treat("check", playbook, &[]);
+    assert_eq!(first.code, 1, "{ran}", ran = first);
+    assert!(first.with_status("fail").len() > 50, "{first}");
+    assert_eq!(first.with_status("unknown"), Vec::<String>::new());
+
+    let applied = site.treat("apply", playbook, &[]);
+    assert_eq!(applied.host(0)["confirm"], "kept", "{applied}");
+    assert!(applied.with_status("changed").len() > 50, "{applied}");
+    assert_eq!(applied.with_status("unknown"), Vec::<String>::new());
+    for change in applied.json["changes"].as_array().into_iter().flatten() {
+        assert_eq!(change["outcome"], "done", "{change:#}");
+    }
+    // What is left cannot be brought about, and says why.
+    for finding in applied.json["findings"].as_array().into_iter().flatten() {
+        if finding["status"] == "fail" {
+            assert!(finding["reason"].is_string(), "{finding:#}");
+            assert_eq!(finding["fixable"], false, "{finding:#}");
+        }
+    }
+
+    // A second time there is nothing to do, and nothing is written.
+    let before = site.upper();
+    let again = site.treat("apply", playbook, &[]);
+    assert_eq!(again.json["changes"].as_array().map(Vec::len), Some(0), "{again}");
+    assert_eq!(again.with_status("changed"), Vec::<String>::new());
+    assert_eq!(site.upper(), before);
+
+    let back = site.rollback(applied.run_id(), &[]);
+    assert_eq!(back.code, 0, "{back}");
+    let notes = back.host(0)["notes"].to_string();
+    assert!(notes.contains("as it was before the run"), "{notes}");
+    let last = site.treat("check", playbook, &[]);
+    assert_eq!(last.with_status("fail"), first.with_status("fail"));
+}
+
+#[test]
+fn one_rule_can_be_taken_back_alone_out_of_a_file_that_others_share() {
+    let site = Site::of(1);
+    let playbook = site.playbook(&[
+        "sysctl: {key: net.ipv4.conf.all.log_martians, value: \"1\"}",
+        "sysctl: {key: net.ipv4.conf.default.log_martians, value: \"1\"}",
+        "file: {path: /etc/issue, mode: \"0600\"}",
+    ]);
+    let applied = site.treat("apply", &playbook, &[]);
+    assert_eq!(applied.code, 0, "{applied}");
+    let back = site.rollback(applied.run_id(), &["--rule", "t.r0"]);
+    assert_eq!(back.code, 0, "{back}");
+    let now = site.treat("check", &playbook, &[]);
+    assert_eq!(now.status("t.r0"), "fail", "{now}");
+    assert_eq!(now.status("t.r1"), "pass", "{now}");
+    assert_eq!(now.status("t.r2"), "pass", "{now}");
+}
+
+#[test]
+fn a_snapshot_that_was_kept_is_judged_without_its_host() {
+    let site = Site::of(1);
+    let playbook = Path::new("playbooks/new-host.yaml");
+    let live = site.treat("check", playbook, &[]);
+    let run = site.dir.path().join("state/runs").join(live.run_id());
+    let snapshot = std::fs::read_dir(run)
+        .expect("the run's folder can be listed")
+        .flatten()
+        .map(|e| e.path())
+        .find(|p| p.to_string_lossy().contains("snapshot-"))
+        .expect("the run kept a snapshot");
+    let saved = site.run(&[
+        "check",
+        "playbooks/new-host.yaml",
+        "--snapshot",
+        snapshot.to_str().expect("a path of ours is text"),
+        "--json",
+    ]);
+    assert_eq!(saved.code, 1, "{saved}");
+    assert_eq!(saved.json["findings"], live.json["findings"]);
+}
+
+#[test]
+fn two_round_trips_and_few_forks() {
+    let site = Site::of(1);
+    let live = site.treat("check", Path::new("playbooks/new-host.yaml"), &["--level", "2"]);
+    let facts = live.json["hosts"][0]["connection"].clone();
+    assert!(facts["key_exchange"].is_string(), "{facts:#}");
+    assert!(facts["post_quantum"].is_boolean(), "{facts:#}");
+}

@@ -1,0 +1,7 @@
+//! The `reach` room against the real OpenSSH, and against servers that wish us ill.
+
+mod hostile;
+mod known_hosts;
+mod openssh;
+mod programs;
+mod support;
