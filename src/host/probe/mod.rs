@@ -5,9 +5,6 @@
 //! [`Snapshot`](super::snapshot::Snapshot).
 
 pub mod accounts;
-pub mod files;
-pub(crate) mod section;
-pub mod sshd;
 pub mod commands;
 pub mod facts;
 pub mod files;

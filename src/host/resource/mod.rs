@@ -3,10 +3,6 @@
 
 pub mod account;
 pub mod accounts;
-pub(crate) mod demand;
-pub mod command;
-pub mod account;
-pub mod accounts;
 pub mod command;
 pub(crate) mod demand;
 pub mod file;
@@ -24,14 +20,6 @@ pub mod sshd;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sudoers_file;
-pub mod command;
-pub(crate) mod demand;
-pub(crate) mod glob;
-pub mod kernel_module;
-pub mod listener;
-pub mod mount;
-pub mod package;
-pub mod service;
 pub mod sysctl;
 mod sysctl_files;
 pub mod walk;
