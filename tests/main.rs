@@ -4,5 +4,6 @@
 mod act;
 mod architecture;
 mod document;
+mod end_to_end;
 mod reach;
 mod shell;
