@@ -5,21 +5,17 @@
 //! [`Snapshot`](super::snapshot::Snapshot).
 
 pub mod accounts;
-pub mod files;
-pub(crate) mod section;
-pub mod sshd;
 pub mod commands;
 pub mod facts;
+pub mod files;
 pub mod listeners;
 pub mod modules;
 pub mod mounts;
 pub mod packages;
 pub(crate) mod section;
+pub mod sshd;
 pub mod sysctls;
 pub mod units;
-pub mod accounts;
-pub mod files;
-pub mod sshd;
 pub mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,7 +88,8 @@ macro_rules! probes {
 }
 
 probes![
-    sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+    facts, sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+    walk,
 ];
 
 /// The observing program, but for the nonce.

@@ -3,36 +3,23 @@
 
 pub mod account;
 pub mod accounts;
-pub(crate) mod demand;
 pub mod command;
-pub mod account;
-pub mod accounts;
 pub(crate) mod demand;
+pub mod file;
 pub(crate) mod glob;
 pub mod kernel_module;
+pub mod key_value;
+pub mod line;
 pub mod listener;
 pub mod mount;
 pub mod package;
-pub mod service;
-pub mod sysctl;
-mod sysctl_files;
-pub mod file;
-pub mod key_value;
-pub mod line;
 pub mod passwd;
 pub mod paths;
+pub mod service;
 pub mod sshd;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sudoers_file;
-pub mod command;
-pub(crate) mod demand;
-pub(crate) mod glob;
-pub mod kernel_module;
-pub mod listener;
-pub mod mount;
-pub mod package;
-pub mod service;
 pub mod sysctl;
 mod sysctl_files;
 pub mod walk;
@@ -222,10 +209,14 @@ resources! {
     file: file::File,
     key_value: key_value::KeyValue,
     line: line::Line,
+    package: package::Package,
     service: service::Service,
     mount: mount::Mount,
     sshd: sshd::Sshd,
     sudoers: sudoers::SudoRule,
+    account: account::Account,
+    accounts: accounts::AccountsRule,
     command: command::Command,
+    walk: walk::Walk,
     listener: listener::Listener,
 }
