@@ -14,14 +14,15 @@ mkdir -p "$SW_HOST$SW_LAB"
 mount -n --rbind "$SW_LAB" "$SW_HOST$SW_LAB"
 mount -n --move "$SW_HOST/run" /run
 
-mkdir -p "$SW_HOST/root"
+mkdir -p "$SW_HOST/root" "$SW_HOST/sys"
 mount -n -t overlay -o "lowerdir=$SW_BASE,upperdir=$SW_HOST/upper,workdir=$SW_HOST/work" seawall-lab "$SW_HOST/root"
 cp -a "$SW_HOST/seed/." "$SW_HOST/root/"
 printf '%s\n' "$SW_NETWORK" | ip -batch -
 
 while :; do
-    rm -rf "$SW_HOST/sys"
-    cp -a "$SW_WORK/sysctl" "$SW_HOST/sys"
+    # Every boot starts with the machine's values again.
+    mount -n -t tmpfs -o mode=0755 seawall-lab "$SW_HOST/sys"
+    cp -a "$SW_WORK/sysctl/." "$SW_HOST/sys/"
     code=0
     # Exit code 133 is the host's wish to boot again.
     env -i PATH="$PATH" TERM=dumb \
@@ -33,5 +34,6 @@ while :; do
         --bind-ro="$SW_WORK/init.sh:/run/host/seawall-init" \
         /bin/sh /run/host/seawall-init "$SW_LABNAME" || code=$?
     [ "$code" = 133 ] || exit "$code"
+    umount -n -l "$SW_HOST/sys"
     nft flush ruleset
 done

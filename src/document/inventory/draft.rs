@@ -10,6 +10,9 @@ use super::super::diagnostic::{Diagnostic, Place, Source, in_order, nearest};
 use super::words::{self, MAX_HOSTS};
 use super::{Host, Inventory, Sudo};
 
+/// How many unknown names are told; each is compared with all that there are.
+const MAX_UNKNOWN: usize = 100;
+
 /// What may be said of a host, a group, or everyone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -210,26 +213,18 @@ impl<'s> Draft<'s> {
         };
         let hosts = || self.by_name.keys().map(String::as_str).collect();
         let groups = || self.groups.keys().map(String::as_str).collect();
-        for group in self.groups.values() {
-            for (name, span) in group
-                .hosts
-                .iter()
-                .filter(|(name, _)| !self.by_name.contains_key(name))
-            {
-                wrong.push(unknown("host", name, span, hosts()));
-            }
-            for (name, span) in group
-                .children
-                .iter()
-                .filter(|(name, _)| !self.groups.contains_key(name))
-            {
-                wrong.push(unknown("group", name, span, groups()));
-            }
+        let in_groups = self.groups.values().flat_map(|group| &group.hosts);
+        let children = self.groups.values().flat_map(|group| &group.children);
+        let of_hosts = self.hosts.iter().flat_map(|host| &host.groups);
+        let no_host = in_groups.filter(|(name, _)| !self.by_name.contains_key(name));
+        let no_group = children
+            .chain(of_hosts)
+            .filter(|(name, _)| !self.groups.contains_key(name));
+        for (name, span) in no_host.take(MAX_UNKNOWN) {
+            wrong.push(unknown("host", name, span, hosts()));
         }
-        for (name, span) in self.hosts.iter().flat_map(|host| &host.groups) {
-            if !self.groups.contains_key(name) {
-                wrong.push(unknown("group", name, span, groups()));
-            }
+        for (name, span) in no_group.take(MAX_UNKNOWN) {
+            wrong.push(unknown("group", name, span, groups()));
         }
         self.found.extend(wrong);
     }
