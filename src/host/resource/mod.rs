@@ -4,9 +4,6 @@
 pub mod account;
 pub mod accounts;
 pub mod command;
-pub mod account;
-pub mod accounts;
-pub mod command;
 pub(crate) mod demand;
 pub mod file;
 pub(crate) mod glob;
