@@ -83,12 +83,7 @@ pub fn heading(verb: &'static str, documents: &Documents, ready: &Ready) -> Head
         playbook_title: ready.loaded.playbook.title.clone(),
         level: ready.level,
         hosts: ready.jobs.iter().map(|j| j.target.name.clone()).collect(),
-        rules: ready
-            .jobs
-            .iter()
-            .map(|j| j.rules.rules.len())
-            .max()
-            .unwrap_or(0),
+        rules: ready.jobs.iter().map(|j| j.rules.rules.len()).max().unwrap_or(0),
         documents: ready.documents.clone(),
         data: ready.data.clone(),
         why: ready

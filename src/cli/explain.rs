@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use crate::document::LoadedRule;
 use crate::document::diagnostic::nearest;
+use crate::document::LoadedRule;
 use crate::host::resource::{AnyResource, docs};
 
 use super::say;

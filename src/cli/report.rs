@@ -51,15 +51,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     say(&summary(&view, args.diff, None))?;
     let state = match verify(&folder.path) {
-        Ok(verified) if verified.is_whole() => {
-            "whole: every event and file is as it was written".to_owned()
-        }
+        Ok(verified) if verified.is_whole() => "whole: every event and file is as it was written".to_owned(),
         Ok(_) => "not sealed: the run did not come to its end".to_owned(),
         Err(error) => format!("NOT AS IT WAS WRITTEN: {error}"),
     };
-    say(&format!(
-        "\njournal  {state}\npage     {}\n",
-        path.display()
-    ))?;
+    say(&format!("\njournal  {state}\npage     {}\n", path.display()))?;
     Ok(0)
 }

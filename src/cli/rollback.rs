@@ -42,8 +42,8 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let folder = runs()?.find(&args.run)?;
-    let original =
-        RunId::new(&folder.id).ok_or_else(|| anyhow::anyhow!("{} is not a run's id", folder.id))?;
+    let original = RunId::new(&folder.id)
+        .ok_or_else(|| anyhow::anyhow!("{} is not a run's id", folder.id))?;
     let view = report::load(&folder.path)?;
     let (inventory, documents) = read_inventory(&args.inventory)?;
     let hosts = chosen(&args, &view, &inventory, &folder.path)?;
@@ -84,11 +84,7 @@ fn chosen(
         ),
     };
     let mut out = Vec::new();
-    for host in view
-        .hosts
-        .iter()
-        .filter(|h| matches!(h.confirm, Confirm::Kept))
-    {
+    for host in view.hosts.iter().filter(|h| matches!(h.confirm, Confirm::Kept)) {
         if let Some(limited) = &limited
             && !limited.iter().any(|l| l.name == host.name)
         {

@@ -34,9 +34,9 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                     Some((framework, id)) => (framework, Some(id)),
                     None => (wanted.as_str(), None),
                 };
-                rule.controls
-                    .get(framework)
-                    .is_some_and(|ids| id.is_none_or(|id| ids.0.iter().any(|known| known == id)))
+                rule.controls.get(framework).is_some_and(|ids| {
+                    id.is_none_or(|id| ids.0.iter().any(|known| known == id))
+                })
             })
         })
         .collect();

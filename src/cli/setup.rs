@@ -272,8 +272,9 @@ fn select<'i>(
     patterns: &[String],
     whose: &str,
 ) -> anyhow::Result<Vec<&'i Host>> {
-    inventory::select(inventory, patterns)
-        .map_err(|unknown| anyhow::anyhow!("{whose}: the inventory has no {}", unknown.join(", ")))
+    inventory::select(inventory, patterns).map_err(|unknown| {
+        anyhow::anyhow!("{whose}: the inventory has no {}", unknown.join(", "))
+    })
 }
 
 fn checked(result: Result<Inventory, Vec<Diagnostic>>) -> anyhow::Result<Inventory> {
@@ -431,7 +432,10 @@ pub fn ready_rule(loaded: &LoadedRule<AnyResource>, variables: &Variables) -> Re
 }
 
 /// What resources say of their own parameters, and demands that contradict one another.
-pub fn contradictions(rules: &[ReadyRule], places: &[&LoadedRule<AnyResource>]) -> Vec<Diagnostic> {
+pub fn contradictions(
+    rules: &[ReadyRule],
+    places: &[&LoadedRule<AnyResource>],
+) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut claimed: BTreeMap<String, (String, usize, usize)> = BTreeMap::new();
     for (r, (rule, loaded)) in rules.iter().zip(places).enumerate() {

@@ -111,10 +111,7 @@ where
     if !heading.why.is_empty() {
         journal.append(&Event::RulesExplained { why: heading.why })?;
     }
-    let reach: Arc<dyn Reach> = Arc::new(AnyReach {
-        ssh: SshReach::new(ssh_options(manner)),
-        local: LocalReach::default(),
-    });
+    let reach: Arc<dyn Reach> = Arc::new(AnyReach { ssh: SshReach::new(ssh_options(manner)), local: LocalReach::default() });
     let recorder: Arc<dyn Recorder> = Arc::new(ToJournal(journal.clone()));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

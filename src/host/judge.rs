@@ -373,10 +373,7 @@ mod tests {
         });
         assert_eq!(finding.status, Status::NotApplicable);
         let reason = finding.reason.unwrap_or_default();
-        assert!(
-            reason.contains("squashfs") && reason.contains("/usr/bin/snap"),
-            "{reason}"
-        );
+        assert!(reason.contains("squashfs") && reason.contains("/usr/bin/snap"), "{reason}");
     }
 
     #[test]
@@ -409,7 +406,8 @@ mod tests {
             },
             hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
         };
-        let set = RuleSet::new(vec![rule("r")], Default::default(), vec![waiver]).expect("no NUL");
+        let set =
+            RuleSet::new(vec![rule("r")], Default::default(), vec![waiver]).expect("no NUL");
         judge(&set, &snapshot, jiff::civil::date(2026, 1, 2))
             .pop()
             .expect("one finding")
