@@ -280,6 +280,7 @@ impl Shared {
             first_file: user_files.first().cloned(),
             accept_new: self.options.accept_new,
             hashed: config.hash_known_hosts,
+            revoked: config.revoked_keys.clone(),
         })
     }
 
