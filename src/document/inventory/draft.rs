@@ -10,6 +10,8 @@ use super::super::diagnostic::{Diagnostic, Place, Source, in_order, nearest};
 use super::words::{self, MAX_HOSTS};
 use super::{Host, Inventory, Sudo};
 
+/// How often an inventory may name hosts, in groups and by itself.
+const MAX_NAMED: usize = 10 * MAX_HOSTS;
 /// How many unknown names are told; each is compared with all that there are.
 const MAX_UNKNOWN: usize = 100;
 
@@ -76,6 +78,8 @@ pub(super) struct Draft<'s> {
     pub groups: BTreeMap<String, DraftGroup>,
     pub found: Vec<Diagnostic>,
     by_name: BTreeMap<String, usize>,
+    /// How many names patterns have stood for so far.
+    named: usize,
 }
 
 impl<'s> Draft<'s> {
@@ -87,6 +91,7 @@ impl<'s> Draft<'s> {
             groups: BTreeMap::new(),
             found: Vec::new(),
             by_name: BTreeMap::new(),
+            named: 0,
         }
     }
 
@@ -101,10 +106,20 @@ impl<'s> Draft<'s> {
 
     /// The names that a pattern stands for; nothing, and a mistake, where it is wrong.
     pub fn names(&mut self, pattern: &str, span: &Range<usize>) -> Vec<String> {
+        // Many short patterns must not stand for more than one long one may.
+        if self.named > MAX_NAMED {
+            return Vec::new();
+        }
         let names = words::expand(pattern).and_then(|names| {
             names.iter().try_for_each(|name| words::check_host(name))?;
             Ok(names)
         });
+        self.named += names.as_ref().map_or(1, Vec::len);
+        if self.named > MAX_NAMED {
+            let message = format!("this inventory names hosts more than {MAX_NAMED} times");
+            self.error("too-large", span, message);
+            return Vec::new();
+        }
         names.unwrap_or_else(|why| {
             self.error("bad-host", span, why);
             Vec::new()
