@@ -269,10 +269,11 @@ impl Scripts {
         Scripts {
             guard: each(|p| &p.guard, " && ", false),
             act: each(|p| &p.act, " && ", false),
-            // Each is tried, whatever became of the others.
+            // Twice: a service may start only once its socket is unmasked, or the other way round.
             undo: format!(
-                "_all=0\n{} || _all=1\nreturn $_all",
-                each(|p| &p.undo, " || _all=1\n", true)
+                "{{ {}; }} 2>/dev/null\n_all=0\n{} || _all=1\nreturn $_all",
+                each(|p| &p.undo, "\n", true),
+                each(|p| &p.undo, " || _all=1\n", false)
             ),
             unchanged_since: each(|p| &p.unchanged_since, " && ", false),
         }

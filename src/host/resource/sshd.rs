@@ -343,7 +343,11 @@ impl Resource for Sshd {
         {
             out.push(("set_option", "must be one of `any_of_options`".into()));
         }
-        let value = self.value.iter().flat_map(Demand::problems_to_write);
+        // A pattern is compared with what `sshd -T` prints, which sshd spells in its own way.
+        let value = self.value.iter().flat_map(|value| match &value.matches {
+            Some(_) => value.problems(),
+            None => value.problems_to_write(),
+        });
         out.extend(value.map(|p| ("value", p)));
         if self
             .to_set()
