@@ -4,6 +4,7 @@
 mod act;
 mod architecture;
 mod document;
+mod end_to_end;
 mod lab;
 mod reach;
 mod shell;

@@ -50,16 +50,24 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     say(&summary(&view, args.diff, None))?;
+    let mut code = 0;
     let state = match verify(&folder.path) {
         Ok(verified) if verified.is_whole() => {
             "whole: every event and file is as it was written".to_owned()
         }
+        Ok(verified) if !verified.problems.is_empty() => {
+            code = 1;
+            format!("NOT AS IT WAS WRITTEN: {}", verified.problems.join("; "))
+        }
         Ok(_) => "not sealed: the run did not come to its end".to_owned(),
-        Err(error) => format!("NOT AS IT WAS WRITTEN: {error}"),
+        Err(error) => {
+            code = 1;
+            format!("NOT AS IT WAS WRITTEN: {error}")
+        }
     };
     say(&format!(
         "\njournal  {state}\npage     {}\n",
         path.display()
     ))?;
-    Ok(0)
+    Ok(code)
 }

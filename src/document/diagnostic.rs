@@ -363,9 +363,10 @@ fn lines_around(text: &str, spans: impl Iterator<Item = Range<usize>>) -> Range<
 /// The text with everything that a terminal would act on replaced by something of the same
 /// length, so that places stay where they are.
 fn defused(text: &str) -> String {
-    let harmless = |c: char| matches!(c, '\n' | '\r' | '\t') || !is_dangerous(c);
+    let harmless = |c: char| matches!(c, '\n' | '\t') || !is_dangerous(c);
     text.chars()
         .map(|c| match c.len_utf8() {
+            _ if c == '\r' => ' ',
             _ if harmless(c) => c,
             1 => '?',
             2 => '·',

@@ -14,7 +14,7 @@ use super::checks::{self, Names, PlaybookCheck};
 use super::diagnostic::{Diagnostic, Place, in_order};
 use super::documents::{Document, Shelf, normal};
 use super::files::Files;
-use super::inventory::{Host, Inventory, select};
+use super::inventory::{Host, Inventory};
 use super::playbook::Playbook;
 use super::schema::{schema_for_baseline, schema_for_playbook};
 use super::spans::Node;
@@ -136,15 +136,6 @@ pub fn load_playbook<R: ResourceDocument>(
     };
     check.run();
     let playbook = typed::<Playbook>(&document, &mut shelf.found);
-    if let (Some(playbook), Some(inventory)) = (&playbook, with.inventory) {
-        unset_variables(
-            &shelf.baselines,
-            &names,
-            playbook,
-            inventory,
-            &mut shelf.found,
-        );
-    }
     let baselines = typed_baselines::<R>(&shelf.baselines, &mut shelf.found);
     let warnings = warnings_only(shelf.found)?;
     let Some(playbook) = playbook else {
@@ -318,33 +309,4 @@ fn resource_place(document: &Document, resource: &Node) -> ResourcePlace {
             .map(|entry| (entry.key.clone(), entry.value.head()))
             .collect(),
     }
-}
-
-fn unset_variables(
-    baselines: &[Document],
-    names: &Names,
-    playbook: &Playbook,
-    inventory: &Inventory,
-    found: &mut Vec<Diagnostic>,
-) {
-    let Ok(hosts) = select(inventory, &playbook.hosts) else {
-        return;
-    };
-    let hosts: Vec<(&str, &BTreeMap<String, Value>)> = hosts
-        .iter()
-        .map(|host| (host.name.as_str(), &host.variables))
-        .collect();
-    let applies = |id: &str| {
-        let off = playbook.overrides.get(id).is_some_and(|change| change.off);
-        let opt_in = names.rules.get(id).is_some_and(|(_, opt_in)| *opt_in);
-        !off && (!opt_in || playbook.opt_in.iter().any(|wanted| wanted == id))
-    };
-    checks::without_value(
-        baselines,
-        names,
-        &playbook.variables,
-        &hosts,
-        &applies,
-        found,
-    );
 }

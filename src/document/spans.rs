@@ -3,7 +3,7 @@
 //! It also refuses what our documents have no use for and what makes YAML a danger: aliases,
 //! anchors, merge keys, tags, several documents in one file, great depth and great size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
@@ -302,6 +302,8 @@ struct Open {
     node: Node,
     /// A key that waits for its value.
     key: Option<(String, Range<usize>)>,
+    /// The keys so far, each with its place.
+    keys: HashMap<String, Range<usize>>,
 }
 
 impl Builder<'_> {
@@ -310,28 +312,31 @@ impl Builder<'_> {
         // The parser often notices only at the end; the last thing written is what to look at.
         let rest = self.text.get(at..).unwrap_or_default();
         if rest.trim().is_empty() {
-            at = self.text.get(..at).unwrap_or_default().trim_end().len();
+            let before = self.text.get(..at).unwrap_or_default().trim_end();
+            at = before.char_indices().next_back().map_or(0, |(at, _)| at);
+        }
+        let line = self.text.get(..at).unwrap_or_default();
+        let line = line.rfind('\n').map_or(0, |at| at + 1);
+        let text = self.text.get(line..).unwrap_or_default();
+        let indent = text.len() - text.trim_start_matches([' ', '\t']).len();
+        let tab = text.get(..indent).and_then(|indent| indent.find('\t'));
+        if let Some(tab) = tab {
+            let found = problem(
+                "not-yaml",
+                "a tab cannot indent",
+                line + tab..line + tab + 1,
+            );
+            return Problem {
+                help: Some("indent with spaces"),
+                ..found
+            };
         }
         let end = (at + 1..=self.text.len()).find(|end| self.text.is_char_boundary(*end));
-        let mut found = problem("not-yaml", error.info(), at..end.unwrap_or(at));
-        found.message = format!("this is not YAML: {}", error.info());
-        let line_start = self
-            .text
-            .get(..at)
-            .and_then(|t| t.rfind('\n'))
-            .map_or(0, |n| n + 1);
-        let indent = self.text.get(line_start..).unwrap_or_default();
-        let blank = indent.len() - indent.trim_start_matches([' ', '\t']).len();
-        found.help = if indent.get(..blank).is_some_and(|b| b.contains('\t')) {
-            Some("indent with spaces: YAML takes no tabs")
-        } else if error.info().contains("simple key") || error.info().contains("mapping values") {
-            Some(
-                "a text with `: ` in it stands between quotes; keys of one mapping have the same indent",
-            )
-        } else {
-            None
-        };
-        found
+        let message = format!("this is not YAML: {}", error.info());
+        Problem {
+            help: help_for(error.info()),
+            ..problem("not-yaml", message, at..end.unwrap_or(at))
+        }
     }
 
     fn refuse(&self, what: &str, help: &'static str, span: Range<usize>) -> Problem {
@@ -423,7 +428,8 @@ impl Builder<'_> {
             return Err(key_is_no_text(span));
         }
         let node = Node { kind, span };
-        self.stack.push(Open { node, key: None });
+        let (key, keys) = (None, HashMap::new());
+        self.stack.push(Open { node, key, keys });
         Ok(())
     }
 
@@ -471,11 +477,11 @@ impl Builder<'_> {
                             node.span,
                         ));
                     }
-                    if let Some(first) = entries.iter().find(|entry| entry.key == text) {
+                    if let Some(first) = open.keys.insert(text.clone(), node.span.clone()) {
                         return Err(Problem {
                             label: "here again",
                             help: Some("keep one of them"),
-                            related: Some((first.key_span.clone(), "first here")),
+                            related: Some((first, "first here")),
                             ..problem(
                                 "duplicate-key",
                                 format!("the key `{text}` stands twice in one mapping"),
@@ -490,6 +496,51 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// What to do about the mistakes that people make, by the words that the parser has for them.
+fn help_for(info: &str) -> Option<&'static str> {
+    const HELP: &[(&[&str], &str)] = &[
+        (
+            &[
+                "mapping values are not allowed",
+                "simple key",
+                "did not find expected key",
+            ],
+            "a text with `: ` in it stands between quotes; the keys of one mapping have the same indent",
+        ),
+        (
+            &["unexpected character", "cannot start with"],
+            "a text that begins with a sign of YAML's own stands between quotes",
+        ),
+        (
+            &[
+                "illegal placement of ':'",
+                "flow sequence",
+                "flow mapping",
+                "flow construct",
+                "misplaced bracket",
+            ],
+            "look for a `[` or `{` that is not closed, here or on a line before",
+        ),
+        (
+            &["quoted scalar"],
+            "look for a quote that is not closed; a quote inside double quotes is written `\\\"`",
+        ),
+        (
+            &[
+                "block collection",
+                "block sequence",
+                "invalid indentation",
+                "wrongly indented",
+            ],
+            "the items of one list, and the keys of one mapping, have the same indent",
+        ),
+    ];
+    let known = |parts: &&[&str]| parts.iter().any(|part| info.contains(part));
+    HELP.iter()
+        .find(|(parts, _)| known(parts))
+        .map(|(_, help)| *help)
 }
 
 impl Open {

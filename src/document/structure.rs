@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::diagnostic::{Diagnostic, Place, Source, nearest};
 use super::spans::{Entry, Kind, Node};
 
+/// After so many mistakes of structure a document is something else altogether.
+const MAX_MISTAKES: usize = 500;
 /// Schemas are ours and refer to one another; this bounds a mistake of ours, not a document.
 const MAX_REFERENCES: usize = 32;
 
@@ -89,6 +91,9 @@ impl<'s> Walk<'s> {
     }
 
     fn value(&mut self, node: &Node, schema: &'s Value, at: &At) {
+        if self.found.len() >= MAX_MISTAKES {
+            return;
+        }
         let (schema, name) = self.follow(schema);
         let at = &match name {
             Some(name) if !at.kind && is_composed(schema) => At {
@@ -375,6 +380,9 @@ impl<'s> Walk<'s> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         for entry in entries {
+            if self.found.len() >= MAX_MISTAKES {
+                return;
+            }
             let known = properties.and_then(|properties| properties.get(&entry.key));
             let at = At {
                 what: at.what.clone(),

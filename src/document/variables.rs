@@ -264,7 +264,10 @@ fn render_text(
             .and_then(|expression| expression.eval(context.clone()))
             .map_err(|error| why(&error))?;
         if value.is_undefined() {
-            return Err(format!("the variable of `{}` has no value", source.trim()));
+            return Err(format!(
+                "no value is set for `{}`: say it under `variables` of the playbook, a group or the host",
+                source.trim()
+            ));
         }
         if value.kind() == minijinja::value::ValueKind::Seq {
             if *span != (0..text.len()) {

@@ -50,7 +50,7 @@ mod tests {
             waves(10, &[Hosts(1), Percent(25), Percent(100)]),
             [0..1, 1..4, 4..10]
         );
-        assert_eq!(waves(3, &[]), [0..3]);
+        assert_eq!(waves(3, &[]), vec![0..3; 1]);
         assert!(waves(0, &[Hosts(1)]).is_empty());
         assert_eq!(waves(2, &[Hosts(0)]), [0..1, 1..2]);
     }

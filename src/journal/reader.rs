@@ -209,4 +209,20 @@ mod tests {
             Some(JournalError::NotAnEvent { line: 2, .. })
         ));
     }
+
+    #[test]
+    fn a_line_with_a_wrong_number_is_named() {
+        let state = run_of(&["a"]);
+        let path = state.path().join("r").join(JOURNAL_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"seq\":1", "\"seq\":7")).unwrap();
+        assert!(matches!(
+            read_all(&state).1,
+            Some(JournalError::WrongNumber {
+                line: 1,
+                found: 7,
+                ..
+            })
+        ));
+    }
 }

@@ -28,6 +28,8 @@ pub(super) struct HostConfig {
     pub(super) user_known_hosts: Vec<PathBuf>,
     pub(super) global_known_hosts: Vec<PathBuf>,
     pub(super) hash_known_hosts: bool,
+    /// A list of revoked keys, as text or as OpenSSH's own KRL.
+    pub(super) revoked_keys: Option<PathBuf>,
     pub(super) host_key_alias: Option<String>,
     /// `[user@]host[:port]`, nearest to us first.
     pub(super) jump: Vec<String>,
@@ -271,7 +273,7 @@ pub(super) fn parse(text: &str, me: &Me, asked: &str) -> HostConfig {
     let mut config = defaults(me, asked, false);
     let mut identities = Vec::new();
     let mut certificates = Vec::new();
-    let (mut user_files, mut global_files) = (None, None);
+    let (mut user_files, mut global_files, mut revoked) = (None, None, None);
     for line in text.lines() {
         let Some((key, value)) = line.split_once(' ') else {
             continue;
@@ -289,6 +291,7 @@ pub(super) fn parse(text: &str, me: &Me, asked: &str) -> HostConfig {
             "userknownhostsfile" => user_files = Some(value.to_owned()),
             "globalknownhostsfile" => global_files = Some(value.to_owned()),
             "hashknownhosts" => config.hash_known_hosts = value == "yes",
+            "revokedhostkeys" if !is_none => revoked = Some(value.to_owned()),
             "hostkeyalias" if !is_none => config.host_key_alias = Some(value.to_owned()),
             "proxyjump" if !is_none => {
                 config.jump = value.split(',').map(|j| j.trim().to_owned()).collect();
@@ -304,6 +307,7 @@ pub(super) fn parse(text: &str, me: &Me, asked: &str) -> HostConfig {
     if let Some(files) = global_files {
         config.global_known_hosts = tokens.paths(&files);
     }
+    config.revoked_keys = revoked.map(|f| tokens.path(&f));
     config.certificates = certificates.iter().map(|f| tokens.path(f)).collect();
     // Those that nobody named are listed one by one; that list, and no other, ends with id_dsa or
     // holds the hardware kinds. The short list is tried instead.

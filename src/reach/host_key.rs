@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use russh::keys::{HashAlg, PublicKey, PublicKeyOrCertificate};
 
-use super::known_hosts::{KnownHosts, Question, Verdict, write_line};
+use super::known_hosts::{KnownHosts, Place, Question, Verdict, write_line};
 use super::{Phase, ReachError};
 use crate::shell::{clean, quote};
 
@@ -105,6 +105,36 @@ impl KnownStore {
     }
 }
 
+/// Whether a list of revoked keys has this one. A list that cannot be read has them all, as
+/// OpenSSH has it.
+fn is_listed(list: &Path, key: &PublicKey) -> bool {
+    let Ok(bytes) = std::fs::read(list) else {
+        return true;
+    };
+    if !bytes.starts_with(b"SSHKRL\n\0") {
+        return String::from_utf8_lossy(&bytes)
+            .lines()
+            .filter_map(|line| PublicKey::from_openssh(line.trim()).ok())
+            .any(|listed| listed.key_data() == key.key_data());
+    }
+    // The binary form is OpenSSH's own, and so is the reader.
+    let asked = || -> io::Result<bool> {
+        let mut file = tempfile::NamedTempFile::new()?;
+        let text = key.to_openssh().map_err(io::Error::other)?;
+        writeln!(file, "{text}")?;
+        let status = std::process::Command::new("ssh-keygen")
+            .arg("-Qf")
+            .arg(list)
+            .arg(file.path())
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .status()?;
+        Ok(!status.success())
+    };
+    asked().unwrap_or(true)
+}
+
 /// Where, and under which name, one server's key is looked for.
 pub(super) struct Expected {
     pub(super) files: Vec<Arc<KnownHosts>>,
@@ -114,6 +144,8 @@ pub(super) struct Expected {
     pub(super) first_file: Option<PathBuf>,
     pub(super) accept_new: bool,
     pub(super) hashed: bool,
+    /// The configuration's `RevokedHostKeys`.
+    pub(super) revoked: Option<PathBuf>,
 }
 
 impl Expected {
@@ -133,6 +165,19 @@ impl Expected {
         now: SystemTime,
     ) -> Result<String, ReachError> {
         let key = shown.public_key();
+        if let Some(list) = &self.revoked {
+            let mut keys = vec![key.clone()];
+            if let Some(certificate) = shown.certificate() {
+                keys.push(PublicKey::new(certificate.signature_key().clone(), ""));
+            }
+            if keys.iter().any(|key| is_listed(list, key)) {
+                let place = Place {
+                    path: list.clone(),
+                    line: 0,
+                };
+                return Err(self.refusal(&Verdict::Revoked(place), &key));
+            }
+        }
         let verdict = match shown.certificate() {
             Some(certificate) => self.question().judge_certificate(certificate, now),
             None => self.question().judge_key(key.key_data()),

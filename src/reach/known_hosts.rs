@@ -61,11 +61,15 @@ pub struct KnownHosts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub path: PathBuf,
+    /// 0 where the file as a whole says it.
     pub line: usize,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.line == 0 {
+            return write!(f, "{}", self.path.display());
+        }
         write!(f, "{}:{}", self.path.display(), self.line)
     }
 }
@@ -380,4 +384,117 @@ fn check_certificate(certificate: &Certificate, host: &str, now: SystemTime) -> 
     certificate
         .validate_at(now, std::iter::once(&authority))
         .map_err(|_| "its signature is wrong".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use russh::keys::PrivateKey;
+    use russh::keys::key::safe_rng;
+    use russh::keys::ssh_key::certificate::Builder;
+    use std::time::Duration;
+
+    fn key() -> PrivateKey {
+        PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap()
+    }
+
+    /// A host's certificate, with what `change` adds to it.
+    fn signed(ca: &PrivateKey, change: impl FnOnce(&mut Builder)) -> Certificate {
+        built(ca, |b| {
+            b.cert_type(CertType::Host).unwrap();
+            change(b);
+        })
+    }
+
+    fn built(ca: &PrivateKey, change: impl FnOnce(&mut Builder)) -> Certificate {
+        let host = key();
+        let mut builder =
+            Builder::new_with_random_nonce(&mut safe_rng(), host.public_key(), 1000, 2000).unwrap();
+        builder.key_id("id").unwrap();
+        change(&mut builder);
+        builder.sign(ca).unwrap()
+    }
+
+    fn judge(text: &str, certificate: &Certificate, now: u64) -> Verdict {
+        let file = [Arc::new(KnownHosts::parse(Path::new("/k"), text))];
+        let question = Question {
+            files: &file,
+            name: "web",
+            host: "web",
+        };
+        question.judge_certificate(certificate, UNIX_EPOCH + Duration::from_secs(now))
+    }
+
+    fn reason(text: &str, certificate: &Certificate, now: u64) -> String {
+        match judge(text, certificate, now) {
+            Verdict::BadCertificate { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_certificate_counts_only_if_everything_about_it_is_right() {
+        let ca = key();
+        let public = ca.public_key().to_openssh().unwrap();
+        let trust = format!("@cert-authority web {public}\n");
+        let for_web = |b: &mut Builder| {
+            b.valid_principal("w?b").unwrap();
+        };
+        let good = signed(&ca, for_web);
+        for now in [1000, 1500, 1999] {
+            assert!(matches!(
+                judge(&trust, &good, now),
+                Verdict::TrustedByCa { .. }
+            ));
+        }
+        assert!(reason(&trust, &good, 999).contains("not valid yet"));
+        assert!(reason(&trust, &good, 2000).contains("expired"));
+        let user = built(&ca, |b| {
+            for_web(b);
+            b.cert_type(CertType::User).unwrap();
+        });
+        assert!(reason(&trust, &user, 1500).contains("for a user"));
+        let other = signed(&ca, |b| {
+            b.valid_principal("web1").unwrap();
+        });
+        assert!(reason(&trust, &other, 1500).contains("not for the name"));
+        let anyone = signed(&ca, |b| {
+            b.all_principals_valid().unwrap();
+        });
+        assert!(reason(&trust, &anyone, 1500).contains("names no host"));
+        let critical = signed(&ca, |b| {
+            for_web(b);
+            b.critical_option("force-moon", "full").unwrap();
+        });
+        assert!(reason(&trust, &critical, 1500).contains("force-moon"));
+    }
+
+    #[test]
+    fn an_authority_counts_only_where_it_is_trusted_and_never_once_it_is_revoked() {
+        let ca = key();
+        let public = ca.public_key().to_openssh().unwrap();
+        let good = signed(&ca, |b| {
+            b.valid_principal("web").unwrap();
+        });
+        let own = PublicKey::new(good.public_key().clone(), "");
+        let own = own.to_openssh().unwrap();
+        let is_unknown = |text: &str| matches!(judge(text, &good, 1500), Verdict::Unknown { .. });
+        assert!(is_unknown(""));
+        assert!(is_unknown(&format!("@cert-authority other {public}\n")));
+        // A line without the marker trusts a key, not what it signs.
+        assert!(!matches!(
+            judge(&format!("web {public}\n"), &good, 1500),
+            Verdict::TrustedByCa { .. }
+        ));
+        let trust = format!("@cert-authority * {public}\n");
+        for revoked in [&public, &own] {
+            let text = format!("{trust}web {own}\n@revoked * {revoked}\n");
+            assert!(matches!(judge(&text, &good, 1500), Verdict::Revoked(_)));
+        }
+        // The key in a certificate that no longer holds may be known by itself.
+        assert!(matches!(
+            judge(&format!("{trust}web {own}\n"), &good, 5000),
+            Verdict::Trusted(_)
+        ));
+    }
 }

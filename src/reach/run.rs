@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use russh::client::{Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -24,7 +24,16 @@ pub(super) struct Exec<'a> {
     /// The host's name, for people.
     pub(super) name: &'a str,
     pub(super) become_root: Become,
+    /// Nothing was run on this connection before.
+    pub(super) first: bool,
 }
+
+/// How long to wait before a channel is asked for again.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(750),
+];
 
 /// Closes its channel when it is dropped, however that comes about.
 struct Closer(Option<ChannelWriteHalf<Msg>>);
@@ -67,22 +76,7 @@ impl Exec<'_> {
         let password = self.password().await?;
         // Time in which a person was asked does not count.
         let end = begin + limit + begin.elapsed();
-        let opening = self.handle.channel_open_session();
-        let channel = within(
-            self.options.timeouts.channel_open.min(limit),
-            Phase::Start,
-            "the server did not open a channel",
-            opening,
-        )
-        .await?
-        .map_err(|e| match e {
-            russh::Error::ChannelOpenFailure(_) => ReachError::new(
-                Phase::Start,
-                format!("the server does not open a channel: {}", describe(&e)),
-            )
-            .hint("sshd's MaxSessions may be reached, or the account may not run commands"),
-            _ => self.lost(Phase::Start),
-        })?;
+        let channel = self.open(limit).await?;
         let (mut read, write) = channel.split();
         let mut closer = Closer(Some(write));
         let mut progress = Progress {
@@ -108,6 +102,32 @@ impl Exec<'_> {
             closer.0 = None;
         }
         self.conclude(&start, progress)
+    }
+
+    /// Opens a channel. sshd counts the one of the program before until it has tidied up after it,
+    /// so one that is refused then is asked for again.
+    async fn open(&self, limit: Duration) -> Result<Channel<Msg>, ReachError> {
+        let limit = self.options.timeouts.channel_open.min(limit);
+        let mut pauses = if self.first { &[][..] } else { &PAUSES[..] }.iter();
+        loop {
+            let opening = self.handle.channel_open_session();
+            let what = "the server did not open a channel";
+            let error = match within(limit, Phase::Start, what, opening).await? {
+                Ok(channel) => return Ok(channel),
+                Err(error) => error,
+            };
+            if !matches!(error, russh::Error::ChannelOpenFailure(_)) {
+                return Err(self.lost(Phase::Start));
+            }
+            let Some(pause) = pauses.next() else {
+                return Err(ReachError::new(
+                    Phase::Start,
+                    format!("the server does not open a channel: {}", describe(&error)),
+                )
+                .hint("sshd's MaxSessions may be reached, or the account may not run commands"));
+            };
+            tokio::time::sleep(*pause).await;
+        }
     }
 
     async fn password(&self) -> Result<Option<SecretString>, ReachError> {

@@ -125,6 +125,7 @@ impl Shared {
             options: self.options.clone(),
             links,
             facts,
+            has_run: false,
         })
     }
 
@@ -279,6 +280,7 @@ impl Shared {
             first_file: user_files.first().cloned(),
             accept_new: self.options.accept_new,
             hashed: config.hash_known_hosts,
+            revoked: config.revoked_keys.clone(),
         })
     }
 
@@ -430,6 +432,7 @@ struct SshSession {
     /// The target's own is the last one.
     links: Vec<Link>,
     facts: ConnectionFacts,
+    has_run: bool,
 }
 
 impl Session for SshSession {
@@ -449,6 +452,7 @@ impl Session for SshSession {
                 options: &self.options,
                 name: &self.name,
                 become_root: self.become_root,
+                first: !std::mem::replace(&mut self.has_run, true),
             }
             .run(program, limit, on_output)
             .await

@@ -247,12 +247,14 @@ impl Terminal {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, s)| format!("{n} {}", s.word()))
                 .collect();
-            let _ = writeln!(
-                out,
-                "  … and {} more ({}); the report has all",
+            let text = format!(
+                "… and {} more ({}); the report has all",
                 rest.len(),
                 by.join(", ")
             );
+            for line in wrap(&text, self.style.width.saturating_sub(4), 2) {
+                let _ = writeln!(out, "  {line}");
+            }
         }
     }
 
@@ -317,6 +319,7 @@ impl Terminal {
             .map(|(n, s)| self.paint.ink(Ink::of(*s), &format!("{n} {}", s.word())))
             .collect();
         if !severities.is_empty() {
+            // Short enough for any terminal, and with colours that must not be counted.
             let name = self.paint.ink(Ink::Dim, &pad("open", 8));
             let _ = writeln!(out, "  {name}  {}", severities.join(" · "));
         }

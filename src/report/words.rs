@@ -191,3 +191,23 @@ pub fn merge_changes(view: &RunView) -> Vec<MergedChange<'_>> {
     });
     merged
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_diff_keeps_its_spaces_and_nothing_that_acts() {
+        assert_eq!(diff_line("+  a\tb", 80), "+  a    b");
+        assert_eq!(diff_line("+a\r\u{85}\u{1b}[2J\u{202e}", 80), "+a···[2J·");
+        assert_eq!(diff_line("abcdef", 3), "abc…");
+    }
+
+    #[test]
+    fn durations_in_words() {
+        assert_eq!(duration(0), "0.0 s");
+        assert_eq!(duration(9_999), "9.9 s");
+        assert_eq!(duration(12_345), "12 s");
+        assert_eq!(duration(185_000), "3 min 05 s");
+    }
+}

@@ -121,6 +121,13 @@ cases! {
     many_mistakes: ["bad-word", "missing-key", "one-kind", "unknown-key", "unknown-kind", "wrong-type"];
     resource_values: ["bad-value"];
     not_yaml: ["not-yaml"];
+    not_yaml_tab: ["not-yaml"];
+    not_yaml_quote: ["not-yaml"];
+    not_yaml_bracket: ["not-yaml"];
+    not_yaml_braces: ["not-yaml"];
+    not_yaml_indent: ["not-yaml"];
+    not_yaml_at: ["not-yaml"];
+    crlf: ["unknown-key", "unreadable"];
     anchors: ["yaml-feature"];
     merge_key: ["yaml-feature"];
     tag: ["yaml-feature"];
@@ -135,7 +142,6 @@ cases! {
     variable_defaults: ["empty-baseline", "variable-twice"];
     list_in_scalar: ["bad-value"];
     wide: ["bad-word", "unknown-key"];
-    unset_variable: ["variable-unset"];
     playbook_values: ["bad-confirm", "bad-date", "bad-level", "bad-value", "bad-wave", "empty-text", "missing-key", "no-reason"];
     expired_waiver: ["expired-waiver"];
     unknown_hosts: ["unknown-host"];

@@ -408,6 +408,20 @@ fn references(root: &serde_json::Value, here: &serde_json::Value) {
         .for_each(|v| references(root, v));
 }
 
+#[test]
+fn a_small_text_cannot_stand_for_a_great_inventory() {
+    let found = parse_inventory(&"w[1:9999]\n".repeat(1000)).unwrap_err();
+    assert!(
+        found.iter().any(|d| d.code == "too-large"),
+        "{}",
+        render_all(&found, false)
+    );
+    let many: String = (0..10_001).map(|n| format!("h{n}\n")).collect();
+    let found = parse_inventory(&many).unwrap_err();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].code, "too-large");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

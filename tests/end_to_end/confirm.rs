@@ -14,11 +14,20 @@ fn locks_out_and_comes_back(resources: &[&str], look: &str) {
     assert_eq!(ran.host(0)["outcome"], "failed", "{ran}");
     assert_eq!(ran.host(0)["confirm"], "undone", "{ran}");
     assert_eq!(site.inside(look), before);
-    assert_eq!(ran.host(0)["notes"].to_string().contains("differs from before"), false, "{ran}");
+    assert_eq!(
+        ran.host(0)["notes"]
+            .to_string()
+            .contains("differs from before"),
+        false,
+        "{ran}"
+    );
     // And it can be reached again, as ever.
     let check = site.treat("check", &playbook, &[]);
     assert_eq!(check.status("t.r0"), "fail", "{check}");
-    assert_eq!(site.inside("ls /var/lib/seawall/pending 2>&1 | grep -c 'No such'"), "1");
+    assert_eq!(
+        site.inside("ls /var/lib/seawall/pending 2>&1 | grep -c 'No such'"),
+        "1"
+    );
 }
 
 const SSHD: &str = "ls /etc/ssh/sshd_config.d; cat /etc/ssh/sshd_config; sshd -T | sort";
@@ -48,9 +57,11 @@ fn sshd_with_macs_that_nobody_shares() {
 #[test]
 fn a_firewall_that_drops_everything() {
     locks_out_and_comes_back(
-        &["command: {check: \"nft list table inet t >/dev/null 2>&1\", expected: a firewall, risk: lock-out, \
+        &[
+            "command: {check: \"nft list table inet t >/dev/null 2>&1\", expected: a firewall, risk: lock-out, \
            fix: \"nft add table inet t && nft 'add chain inet t input { type filter hook input priority 0; policy drop; }'\", \
-           undo: \"nft delete table inet t\"}"],
+           undo: \"nft delete table inet t\"}",
+        ],
         "nft list ruleset",
     );
 }
@@ -58,9 +69,11 @@ fn a_firewall_that_drops_everything() {
 #[test]
 fn the_sudo_rule_that_let_us_in() {
     locks_out_and_comes_back(
-        &["command: {check: \"! sudo -l -U admin | grep -q NOPASSWD\", expected: no NOPASSWD, risk: lock-out, \
+        &[
+            "command: {check: \"! sudo -l -U admin | grep -q NOPASSWD\", expected: no NOPASSWD, risk: lock-out, \
            fix: \"cp -a /etc/sudoers.d $store/$step.d && rm -f /etc/sudoers.d/*\", \
-           undo: \"cp -a $store/$step.d/. /etc/sudoers.d/\"}"],
+           undo: \"cp -a $store/$step.d/. /etc/sudoers.d/\"}",
+        ],
         "ls -l /etc/sudoers.d; cat /etc/sudoers.d/* | sha256sum",
     );
 }

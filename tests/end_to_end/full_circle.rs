@@ -43,7 +43,11 @@ fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
     // A second time there is nothing to do, and nothing is written.
     let before = site.upper();
     let again = site.treat("apply", playbook, &[]);
-    assert_eq!(again.json["changes"].as_array().map(Vec::len), Some(0), "{again}");
+    assert_eq!(
+        again.json["changes"].as_array().map(Vec::len),
+        Some(0),
+        "{again}"
+    );
     assert_eq!(again.with_status("changed"), Vec::<String>::new());
     assert_eq!(site.upper(), before);
 
@@ -99,7 +103,11 @@ fn a_snapshot_that_was_kept_is_judged_without_its_host() {
 #[test]
 fn two_round_trips_and_few_forks() {
     let site = Site::of(1);
-    let live = site.treat("check", Path::new("playbooks/new-host.yaml"), &["--level", "2"]);
+    let live = site.treat(
+        "check",
+        Path::new("playbooks/new-host.yaml"),
+        &["--level", "2"],
+    );
     let facts = live.json["hosts"][0]["connection"].clone();
     assert!(facts["key_exchange"].is_string(), "{facts:#}");
     assert!(facts["post_quantum"].is_boolean(), "{facts:#}");

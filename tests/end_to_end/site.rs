@@ -117,14 +117,42 @@ impl Site {
     /// Everything in the host's upper layer with owner, mode, size and time of change, but for
     /// what a log-in itself writes.
     pub fn upper(&self) -> String {
-        let upper = self.lab.upper(&self.host()).expect("the host has an upper layer");
+        let upper = self
+            .lab
+            .upper(&self.host())
+            .expect("the host has an upper layer");
         let out = Command::new("find")
             .current_dir(upper)
             .args([
-                ".", "(", "-path", "./var/log", "-o", "-path", "./run", "-o", "-path",
-                "./var/lib/systemd", "-o", "-path", "./tmp", "-o", "-path", "./var/tmp",
-                "-o", "-path", "./var/spool/rsyslog", ")", "-prune", "-o", "-type", "d",
-                "-printf", "%P %m %U:%G\n", "-o", "-printf", "%P %m %U:%G %s %C@\n",
+                ".",
+                "(",
+                "-path",
+                "./var/log",
+                "-o",
+                "-path",
+                "./run",
+                "-o",
+                "-path",
+                "./var/lib/systemd",
+                "-o",
+                "-path",
+                "./tmp",
+                "-o",
+                "-path",
+                "./var/tmp",
+                "-o",
+                "-path",
+                "./var/spool/rsyslog",
+                ")",
+                "-prune",
+                "-o",
+                "-type",
+                "d",
+                "-printf",
+                "%P %m %U:%G\n",
+                "-o",
+                "-printf",
+                "%P %m %U:%G %s %C@\n",
             ])
             .output()
             .expect("find can be run");
@@ -145,7 +173,9 @@ pub fn ran(out: Output) -> Ran {
 
 impl Ran {
     pub fn run_id(&self) -> &str {
-        self.json["run"].as_str().unwrap_or_else(|| panic!("a run: {self}"))
+        self.json["run"]
+            .as_str()
+            .unwrap_or_else(|| panic!("a run: {self}"))
     }
 
     pub fn host(&self, index: usize) -> &Value {
@@ -171,7 +201,12 @@ impl Ran {
             .into_iter()
             .flatten()
             .filter(|f| f["status"] == status)
-            .map(|f| format!("{}: {} / {} / {}", f["rule"], f["expected"], f["actual"], f["reason"]))
+            .map(|f| {
+                format!(
+                    "{}: {} / {} / {}",
+                    f["rule"], f["expected"], f["actual"], f["reason"]
+                )
+            })
             .collect()
     }
 }

@@ -14,12 +14,12 @@ use russh::keys::ssh_key::PublicKey;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session};
 use russh::{Channel, ChannelId, Disconnect, Sig, SshId};
-use seawall::reach::{Phase, Reach, SshOptions, SshReach, Target, Timeouts};
+use seawall::reach::{Phase, Reach, SshReach, Target, Timeouts};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::support::{LONG, keygen, options, refused, run};
+use super::support::{LONG, keygen, options, reach, refused, run};
 
 /// What the server does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,19 +169,14 @@ impl Evil {
     }
 }
 
-/// Phases are cut short, but not so short that a busy machine would be taken for a hostile one
-/// where the server behaves.
-fn hurried() -> SshReach {
-    SshReach::new(SshOptions {
-        timeouts: Timeouts {
-            connect: Duration::from_secs(20),
-            key_exchange: Duration::from_millis(1500),
-            login: Duration::from_millis(1500),
-            channel_open: Duration::from_millis(1500),
-            linger: Duration::from_millis(300),
-        },
-        ..options()
-    })
+const SHORT: Duration = Duration::from_millis(1200);
+
+/// Cuts short the one phase in which the server is expected to stall, and no other: a busy
+/// machine must not be taken for a hostile one.
+fn hurried(shorten: impl Fn(&mut Timeouts)) -> SshReach {
+    let mut options = options();
+    shorten(&mut options.timeouts);
+    SshReach::new(options)
 }
 
 struct Served {
@@ -361,7 +356,7 @@ async fn play(handle: &Handle, channel: ChannelId, trick: Trick, ready: &str) ->
 async fn a_server_without_a_trick_serves() {
     // The tests below mean something only if this server can be used at all.
     let evil = Evil::start(Trick::None).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let (result, out) = run(&mut session, "x\n", LONG).await;
     assert_eq!((result.unwrap().status, out.as_str()), (Some(0), "well\n"));
     let kex = session.facts().key_exchange.clone().unwrap();
@@ -413,7 +408,8 @@ async fn a_server_that_says_nothing_or_nonsense_before_the_key_exchange() {
     ];
     for (what, text) in cases {
         let evil = Evil::raw(move |stream| send(stream, text.clone())).await;
-        let error = refused(&hurried(), &evil.target()).await;
+        let in_a_hurry = hurried(|t| t.key_exchange = SHORT);
+        let error = refused(&in_a_hurry, &evil.target()).await;
         assert_eq!(error.phase, Phase::KeyExchange, "{what}: {error}");
         // Given up means given up: the socket is closed, not left to a task nobody waits for.
         evil.is_let_go().await;
@@ -432,7 +428,8 @@ async fn a_server_that_drips() {
         stream
     })
     .await;
-    let error = refused(&hurried(), &evil.target()).await;
+    let in_a_hurry = hurried(|t| t.key_exchange = SHORT);
+    let error = refused(&in_a_hurry, &evil.target()).await;
     assert_eq!(error.phase, Phase::KeyExchange);
     assert!(error.reason.contains("in time"), "{error}");
     evil.is_let_go().await;
@@ -441,7 +438,7 @@ async fn a_server_that_drips() {
 #[tokio::test]
 async fn escapes_in_a_servers_name_are_defused() {
     let evil = Evil::named(Trick::None, "SSH-2.0-\u{1b}]0;evil\u{7}\u{1b}[2J").await;
-    let session = hurried().connect(&evil.target()).await.unwrap();
+    let session = reach().connect(&evil.target()).await.unwrap();
     let server = session.facts().server.clone().unwrap();
     assert!(!server.contains('\u{1b}'), "{server:?}");
     assert!(server.starts_with("SSH-2.0-·"), "{server:?}");
@@ -469,7 +466,7 @@ async fn a_wrong_key_is_refused_and_nothing_is_sent() {
             }
             _ => std::fs::write(evil.path("known_hosts"), "").unwrap(),
         }
-        let error = refused(&hurried(), &evil.target()).await;
+        let error = refused(&reach(), &evil.target()).await;
         assert_eq!(error.phase, Phase::HostKey, "{error}");
         assert!(error.reason.contains(expected), "{error}");
         assert!(error.hint.is_some());
@@ -481,25 +478,31 @@ async fn a_wrong_key_is_refused_and_nothing_is_sent() {
 #[tokio::test]
 async fn trouble_in_the_log_in() {
     let evil = Evil::start(Trick::StallInLogin).await;
-    let error = refused(&hurried(), &evil.target()).await;
+    let error = refused(&hurried(|t| t.login = SHORT), &evil.target()).await;
     assert_eq!(error.phase, Phase::Login);
     assert!(error.reason.contains("in time"), "{error}");
     let evil = Evil::start(Trick::LoginDisconnects).await;
-    let error = refused(&hurried(), &evil.target()).await;
+    let error = refused(&reach(), &evil.target()).await;
     assert_eq!(error.phase, Phase::Login);
     assert!(
         error.reason.contains("lost"),
         "a refusal would be another thing: {error}"
     );
     let evil = Evil::start(Trick::BannerOfAMegabyte).await;
-    let session = hurried().connect(&evil.target()).await.unwrap();
+    let session = reach().connect(&evil.target()).await.unwrap();
     session.close().await;
 }
 
 /// Connects, runs, and gives back how that failed.
 async fn run_fails(trick: Trick, limit: Duration) -> (seawall::reach::ReachError, usize) {
     let evil = Evil::start(trick).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let stalls = matches!(trick, Trick::ChannelNeverOpened | Trick::ExecNeverAnswered);
+    let reach = hurried(|t| {
+        if stalls {
+            t.channel_open = SHORT;
+        }
+    });
+    let mut session = reach.connect(&evil.target()).await.unwrap();
     let mut seen = 0;
     let result = session
         .run("x\n", limit, &mut |bytes| {
@@ -553,7 +556,7 @@ async fn trouble_while_the_program_runs() {
 #[tokio::test]
 async fn endless_output_ends_when_it_is_no_longer_wanted() {
     let evil = Evil::start(Trick::OutputForever).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let mut seen = 0;
     let result = session
         .run("x\n", LONG, &mut |bytes| {
@@ -574,7 +577,7 @@ async fn endless_output_ends_when_it_is_no_longer_wanted() {
 #[tokio::test]
 async fn standard_error_is_kept_up_to_its_bound_and_read_to_its_end() {
     let evil = Evil::start(Trick::ErrorsThenExit).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let (result, out) = run(&mut session, "x\n", LONG).await;
     let ended = result.unwrap();
     assert_eq!(ended.status, Some(5));
@@ -586,7 +589,7 @@ async fn standard_error_is_kept_up_to_its_bound_and_read_to_its_end() {
 #[tokio::test]
 async fn a_repeated_ready_line_is_output_like_any_other() {
     let evil = Evil::start(Trick::ForgedReady).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let (result, out) = run(&mut session, "x\n", LONG).await;
     assert_eq!(result.unwrap().status, Some(0));
     assert!(out.starts_with("READY-") && out.ends_with("out\n"), "{out}");
@@ -596,7 +599,7 @@ async fn a_repeated_ready_line_is_output_like_any_other() {
 #[tokio::test]
 async fn a_signals_name_is_defused() {
     let evil = Evil::start(Trick::ExitSignal).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let (result, _) = run(&mut session, "x\n", LONG).await;
     assert_eq!(result.unwrap().signal.as_deref(), Some("·[31mEVIL"));
     session.close().await;
@@ -605,7 +608,7 @@ async fn a_signals_name_is_defused() {
 #[tokio::test]
 async fn channels_that_the_server_opens_are_refused() {
     let evil = Evil::start(Trick::OpensChannels).await;
-    let mut session = hurried().connect(&evil.target()).await.unwrap();
+    let mut session = reach().connect(&evil.target()).await.unwrap();
     let (result, out) = run(&mut session, "x\n", LONG).await;
     assert_eq!((result.unwrap().status, out.as_str()), (Some(0), "well\n"));
     session.close().await;
@@ -614,7 +617,7 @@ async fn channels_that_the_server_opens_are_refused() {
 #[tokio::test]
 async fn a_connection_that_is_dropped_without_a_word_is_let_go() {
     let evil = Evil::start(Trick::OutputStalls).await;
-    let session = hurried().connect(&evil.target()).await.unwrap();
+    let session = reach().connect(&evil.target()).await.unwrap();
     drop(session);
     evil.is_let_go().await;
 }

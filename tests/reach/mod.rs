@@ -2,6 +2,7 @@
 
 mod hostile;
 mod known_hosts;
+mod logins;
 mod openssh;
 mod programs;
 mod support;

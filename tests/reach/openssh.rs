@@ -262,6 +262,9 @@ async fn a_host_certificate_is_trusted_by_its_authority_alone() {
     let trusted = session.facts().trusted_by.clone().unwrap();
     assert!(trusted.starts_with("certificate test id by "), "{trusted}");
     session.close().await;
+    // OpenSSH takes a pattern for a name there.
+    sign(&sshd, "ca", "host_ed25519", &["-h", "-n", "127.0.0.?"]);
+    greets(&reach(), &sshd.target()).await;
     // Signed for another name.
     sign(&sshd, "ca", "host_ed25519", &["-h", "-n", "elsewhere"]);
     let error = refused(&reach(), &sshd.target()).await;
@@ -361,6 +364,47 @@ async fn the_users_own_configuration_counts() {
         assert!(login.ends_with("/client"), "{login}");
     }
     assert_eq!(sshd.connections(), 1, "the other went through the command");
+}
+
+#[tokio::test]
+async fn a_list_of_revoked_keys_in_the_configuration_counts() {
+    let sshd = Sshd::start("");
+    let list = sshd.path("revoked");
+    let (port, dir) = (sshd.address.port(), sshd.folder.path().display());
+    let config = sshd.path("ssh_config");
+    let text = format!(
+        "Host alias\n HostName 127.0.0.1\n Port {port}\n IdentityFile {dir}/client\n \
+         UserKnownHostsFile {dir}/known_hosts\n RevokedHostKeys {dir}/revoked\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    let reach = SshReach::new(SshOptions {
+        config: ConfigSource::File(config),
+        ..options()
+    });
+    let target = seawall::reach::Target {
+        name: "alias".into(),
+        ..Default::default()
+    };
+    let host = sshd.path("host_ed25519.pub");
+    let other = sshd.path("client.pub");
+    let krl = |of: &Path| {
+        let (list, of) = (list.to_str().unwrap(), of.to_str().unwrap());
+        tool("ssh-keygen", &["-q", "-k", "-f", list, of]);
+    };
+    std::fs::copy(&other, &list).unwrap();
+    greets(&reach, &target).await;
+    krl(&other);
+    greets(&reach, &target).await;
+    for step in ["text", "binary", "missing"] {
+        match step {
+            "text" => drop(std::fs::copy(&host, &list).unwrap()),
+            "binary" => krl(&host),
+            _ => std::fs::remove_file(&list).unwrap(),
+        }
+        let error = refused(&reach, &target).await;
+        assert_eq!(error.phase, Phase::HostKey, "{step}");
+        assert!(error.reason.contains("revoked"), "{step}: {error}");
+    }
 }
 
 #[tokio::test]

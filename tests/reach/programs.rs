@@ -3,9 +3,13 @@
 use std::ops::ControlFlow;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use seawall::reach::{Become, Ended, Phase, Reach, ReachError, SshReach};
+use seawall::reach::{Become, Ended, Phase, Reach, ReachError, Session, SshOptions, SshReach};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::support::{Answers, LONG, Sshd, asking, greets, options, reach, run, tool};
 
@@ -27,12 +31,31 @@ async fn a_large_program_and_large_output_pass_each_other() {
     session.close().await;
 }
 
+/// Runs a program as soon as sshd has a channel free: it counts one until its program has ended.
+/// A channel that we did not close would never become free.
+async fn run_when_free(session: &mut Box<dyn Session>) {
+    for _ in 0..30 {
+        let (result, out) = run(session, "echo free\n", LONG).await;
+        match result {
+            Ok(ended) => {
+                assert_eq!((ended.status, out.as_str()), (Some(0), "free\n"));
+                return;
+            }
+            Err(error) => assert!(error.reason.contains("does not open a channel"), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("no channel became free");
+}
+
+/// Ends when nobody takes its output any more.
+const FOREVER: &str = "while :; do echo y; sleep 0.05; done\n";
+
 #[tokio::test]
 async fn output_that_is_no_longer_wanted_ends_the_channel_and_not_the_connection() {
     let sshd = Sshd::start("MaxSessions 1");
     let mut session = reach().connect(&sshd.target()).await.unwrap();
-    // More often than there may be channels at once: each is closed.
-    for _ in 0..4 {
+    for _ in 0..3 {
         let mut seen = 0;
         let result = session
             .run("while :; do echo y; done\n", LONG, &mut |bytes| {
@@ -44,43 +67,25 @@ async fn output_that_is_no_longer_wanted_ends_the_channel_and_not_the_connection
                 }
             })
             .await;
-        let Ok(ended) = result else {
-            // sshd frees a channel once it has seen our close; a moment may pass.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        assert_eq!(ended.status, None);
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(result.unwrap().status, None);
+        run_when_free(&mut session).await;
     }
-    let (result, out) = run(&mut session, "echo still here\n", LONG).await;
-    assert_eq!(
-        (result.unwrap().status, out.as_str()),
-        (Some(0), "still here\n")
-    );
     session.close().await;
 }
-
-/// Ends when nobody takes its output any more; until then sshd counts its channel.
-const FOREVER: &str = "while :; do echo y; sleep 0.05; done\n";
 
 #[tokio::test]
 async fn a_program_that_does_not_end_is_left_and_its_channel_closed() {
     let sshd = Sshd::start("MaxSessions 1");
     let mut session = reach().connect(&sshd.target()).await.unwrap();
-    let (result, out) = run(&mut session, FOREVER, Duration::from_millis(700)).await;
+    let (result, _) = run(&mut session, FOREVER, Duration::from_millis(700)).await;
     let error = result.unwrap_err();
     assert_eq!(error.phase, Phase::Run, "{error}");
-    assert!(out.starts_with("y\n"));
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let (result, _) = run(&mut session, "exit 0\n", LONG).await;
-    assert_eq!(result.unwrap().status, Some(0));
+    run_when_free(&mut session).await;
     // A caller that gives up (its future is dropped) leaves no channel either.
-    let given_up =
-        tokio::time::timeout(Duration::from_millis(300), run(&mut session, FOREVER, LONG));
-    assert!(given_up.await.is_err());
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let (result, _) = run(&mut session, "exit 0\n", LONG).await;
-    assert_eq!(result.unwrap().status, Some(0));
+    let limit = Duration::from_millis(700);
+    let given_up = tokio::time::timeout(limit, run(&mut session, FOREVER, LONG)).await;
+    assert!(given_up.is_err());
+    run_when_free(&mut session).await;
     session.close().await;
 }
 
@@ -277,4 +282,68 @@ async fn a_sudo_that_refuses_says_why() {
     }
     let (result, _) = sudo_run(&sshd, Become::SudoWithPassword, None, "echo ran\n").await;
     assert!(result.unwrap_err().reason.contains("no password"));
+}
+
+/// Carries bytes between a client and a server until it is told to hold them back.
+async fn carrier(to: std::net::SocketAddr) -> (u16, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let silent = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&silent);
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = TcpStream::connect(to).await.unwrap();
+            let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+            tokio::spawn(carry(near_in, far_out, Arc::clone(&flag)));
+            tokio::spawn(carry(far_in, near_out, Arc::clone(&flag)));
+        }
+    });
+    (port, silent)
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, silent: Arc<AtomicBool>) {
+    let mut bytes = [0; 16 << 10];
+    while let Ok(n) = from.read(&mut bytes).await {
+        if silent.load(Ordering::SeqCst) {
+            // The connection stays open, as it does when a host loses its power.
+            std::future::pending::<()>().await;
+        }
+        if n == 0 || to.write_all(&bytes[..n]).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_falls_silent_is_given_up_long_before_the_program_has_to_end() {
+    let sshd = Sshd::start("");
+    let (port, silent) = carrier(sshd.address).await;
+    let mut target = sshd.target();
+    target.port = Some(port);
+    let known = std::fs::read_to_string(sshd.path("known_hosts")).unwrap();
+    let known = known.replace(&sshd.address.port().to_string(), &port.to_string());
+    std::fs::write(sshd.path("known_hosts"), known).unwrap();
+    let reach = SshReach::new(SshOptions {
+        keepalive: Duration::from_millis(200),
+        keepalive_max: 3,
+        ..options()
+    });
+    let mut session = reach.connect(&target).await.unwrap();
+    let mut out = Vec::new();
+    let result = session
+        .run(
+            "echo begun; sleep 30\n",
+            Duration::from_secs(3600),
+            &mut |bytes| {
+                out.extend_from_slice(bytes);
+                silent.store(true, Ordering::SeqCst);
+                ControlFlow::Continue(())
+            },
+        )
+        .await;
+    let error = result.unwrap_err();
+    assert_eq!(error.phase, Phase::Run);
+    assert!(error.reason.contains("no longer answers"), "{error}");
+    assert_eq!(out, b"begun\n");
+    session.close().await;
 }

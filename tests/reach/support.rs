@@ -226,6 +226,9 @@ pub async fn refused(reach: &SshReach, target: &Target) -> ReachError {
 pub struct Answers {
     pub passphrase: Option<&'static str>,
     pub sudo: Option<&'static str>,
+    pub password: Option<&'static str>,
+    /// The answers to a server's questions, by what the question contains.
+    pub answers: Vec<(&'static str, &'static str)>,
     pub asked: AtomicUsize,
 }
 
@@ -242,15 +245,16 @@ impl Ask for Answers {
     }
 
     fn password(&self, _who: &str) -> Option<SecretString> {
-        self.give(None)
+        self.give(self.password)
     }
 
     fn sudo_password(&self, _host: &str) -> Option<SecretString> {
         self.give(self.sudo)
     }
 
-    fn answer(&self, _host: &str, _prompt: &str, _echo: bool) -> Option<SecretString> {
-        self.give(None)
+    fn answer(&self, _host: &str, prompt: &str, _echo: bool) -> Option<SecretString> {
+        let known = self.answers.iter().find(|(part, _)| prompt.contains(part));
+        self.give(known.map(|(_, answer)| *answer))
     }
 }
 

@@ -12,11 +12,9 @@ use super::variables::check_value;
 
 mod baseline;
 mod playbook;
-mod unset;
 
 pub(super) use baseline::baseline;
 pub(super) use playbook::PlaybookCheck;
-pub(super) use unset::without_value;
 
 /// What the baselines of one run have between them.
 #[derive(Default)]

@@ -10,6 +10,11 @@ use super::super::diagnostic::{Diagnostic, Place, Source, in_order, nearest};
 use super::words::{self, MAX_HOSTS};
 use super::{Host, Inventory, Sudo};
 
+/// How often an inventory may name hosts, in groups and by itself.
+const MAX_NAMED: usize = 10 * MAX_HOSTS;
+/// How many unknown names are told; each is compared with all that there are.
+const MAX_UNKNOWN: usize = 100;
+
 /// What may be said of a host, a group, or everyone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -73,6 +78,8 @@ pub(super) struct Draft<'s> {
     pub groups: BTreeMap<String, DraftGroup>,
     pub found: Vec<Diagnostic>,
     by_name: BTreeMap<String, usize>,
+    /// How many names patterns have stood for so far.
+    named: usize,
 }
 
 impl<'s> Draft<'s> {
@@ -84,6 +91,7 @@ impl<'s> Draft<'s> {
             groups: BTreeMap::new(),
             found: Vec::new(),
             by_name: BTreeMap::new(),
+            named: 0,
         }
     }
 
@@ -98,10 +106,20 @@ impl<'s> Draft<'s> {
 
     /// The names that a pattern stands for; nothing, and a mistake, where it is wrong.
     pub fn names(&mut self, pattern: &str, span: &Range<usize>) -> Vec<String> {
+        // Many short patterns must not stand for more than one long one may.
+        if self.named > MAX_NAMED {
+            return Vec::new();
+        }
         let names = words::expand(pattern).and_then(|names| {
             names.iter().try_for_each(|name| words::check_host(name))?;
             Ok(names)
         });
+        self.named += names.as_ref().map_or(1, Vec::len);
+        if self.named > MAX_NAMED {
+            let message = format!("this inventory names hosts more than {MAX_NAMED} times");
+            self.error("too-large", span, message);
+            return Vec::new();
+        }
         names.unwrap_or_else(|why| {
             self.error("bad-host", span, why);
             Vec::new()
@@ -210,26 +228,18 @@ impl<'s> Draft<'s> {
         };
         let hosts = || self.by_name.keys().map(String::as_str).collect();
         let groups = || self.groups.keys().map(String::as_str).collect();
-        for group in self.groups.values() {
-            for (name, span) in group
-                .hosts
-                .iter()
-                .filter(|(name, _)| !self.by_name.contains_key(name))
-            {
-                wrong.push(unknown("host", name, span, hosts()));
-            }
-            for (name, span) in group
-                .children
-                .iter()
-                .filter(|(name, _)| !self.groups.contains_key(name))
-            {
-                wrong.push(unknown("group", name, span, groups()));
-            }
+        let in_groups = self.groups.values().flat_map(|group| &group.hosts);
+        let children = self.groups.values().flat_map(|group| &group.children);
+        let of_hosts = self.hosts.iter().flat_map(|host| &host.groups);
+        let no_host = in_groups.filter(|(name, _)| !self.by_name.contains_key(name));
+        let no_group = children
+            .chain(of_hosts)
+            .filter(|(name, _)| !self.groups.contains_key(name));
+        for (name, span) in no_host.take(MAX_UNKNOWN) {
+            wrong.push(unknown("host", name, span, hosts()));
         }
-        for (name, span) in self.hosts.iter().flat_map(|host| &host.groups) {
-            if !self.groups.contains_key(name) {
-                wrong.push(unknown("group", name, span, groups()));
-            }
+        for (name, span) in no_group.take(MAX_UNKNOWN) {
+            wrong.push(unknown("group", name, span, groups()));
         }
         self.found.extend(wrong);
     }

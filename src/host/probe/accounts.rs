@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Queries;
 use super::files::{STAT, stat_line};
+use super::section;
 use crate::host::snapshot::{
     Accounts, FileState, Group, PasswordKind, Seen, Shadow, Snapshot, User,
 };
@@ -24,11 +25,10 @@ pub fn is_no_login(shell: &str) -> bool {
 }
 
 /// `u:` a user, `s:` its line of shadow, `g:` a group, `h:` a home to look at.
-const SCRIPT: &str = r#"_o=
+const SCRIPT: &str = r#"_o= _w=0
 if [ ! -r /etc/passwd ] || [ ! -r /etc/group ]; then frame section accounts 1 ""; return; fi
 if [ -e /etc/shadow ]; then
-  if [ ! -r /etc/shadow ]; then frame section accounts 2 ""; return; fi
-  _s=/etc/shadow
+  if [ -r /etc/shadow ]; then _s=/etc/shadow; else _s= _w=2; fi
 else _s=; fi
 _o=$(awk -F: '
 /^[ \t]*(#|$)/ || /^[+-]/ { next }
@@ -55,7 +55,7 @@ FILENAME == "/etc/group" {
   }
   print "s:" $1 ":" k ":" $3 ":" $4 ":" $5 ":" $6 ":" $7 ":" $8
 }' /etc/passwd /etc/group $_s 2>/dev/null) || { frame section accounts 3 ""; return; }
-frame section accounts 0 "$_o"
+frame section accounts "$_w" "$_o"
 _h=
 IFS='
 '; set -f
@@ -77,16 +77,11 @@ pub fn read(frames: &[Frame], q: &Queries, out: &mut Snapshot) {
     if !q.accounts {
         return;
     }
-    let section = |name: &str| {
-        frames
-            .iter()
-            .find(|f| f.kind == "section" && f.name == name)
-    };
-    let Some(main) = section("accounts") else {
+    let Some(main) = section::find(frames, "accounts") else {
         out.accounts = Seen::No("the host did not answer".into());
         return;
     };
-    let homes = section("accounts.homes").map(|f| f.text());
+    let homes = section::find(frames, "accounts.homes").map(|f| f.text());
     let homes = homes.as_deref().unwrap_or_default();
     let homes: BTreeMap<&str, FileState> = homes.lines().filter_map(stat_line).collect();
     out.accounts = match main.status {
@@ -133,6 +128,24 @@ fn accounts(text: &str, homes: &BTreeMap<&str, FileState>) -> Result<Accounts, S
         return Err("the host named no account".into());
     }
     Ok(out)
+}
+
+/// The names of users and of groups by their number, as far as they were said; of several names
+/// the first counts, as it does for everybody. They are said even where shadow cannot be read.
+pub(super) fn names(frames: &[Frame]) -> (BTreeMap<u32, String>, BTreeMap<u32, String>) {
+    let (mut users, mut groups) = (BTreeMap::new(), BTreeMap::new());
+    let Some(frame) = section::find(frames, "accounts") else {
+        return (users, groups);
+    };
+    for line in frame.text().lines() {
+        let (kind, rest) = line.split_once(':').unwrap_or((line, ""));
+        if let ("u", Some(user)) = (kind, user(rest, &BTreeMap::new())) {
+            users.entry(user.uid).or_insert(user.name);
+        } else if let ("g", Some(group)) = (kind, group(rest)) {
+            groups.entry(group.gid).or_insert(group.name);
+        }
+    }
+    (users, groups)
 }
 
 fn user(line: &str, homes: &BTreeMap<&str, FileState>) -> Option<User> {

@@ -88,7 +88,8 @@ macro_rules! probes {
 }
 
 probes![
-    sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+    facts, sysctls, modules, mounts, listeners, accounts, files, packages, units, sshd, commands,
+    walk,
 ];
 
 /// The observing program, but for the nonce.

@@ -40,7 +40,7 @@ pub fn script(q: &Queries) -> Result<Option<String>, NulInText> {
     // File names are written with either sign.
     let files: Vec<String> = names.iter().map(|n| n.replace('_', "[-_]")).collect();
     let pattern = format!(
-        "^[A-Za-z0-9_]+ |^[^: ]*/({})\\.ko[.a-z0-9]*|^[[:space:]]*(install|blacklist)[[:space:]].*",
+        "^[A-Za-z0-9_]+ [0-9]+ |^[^: ]*/({})\\.ko[.a-z0-9]*|^[[:space:]]*(install|blacklist)[[:space:]].*",
         files.join("|")
     );
     let globs: Vec<String> = DIRECTORIES.iter().map(|d| format!("{d}/*.conf")).collect();
@@ -88,7 +88,8 @@ fn parse(text: &str) -> Modules {
             files.entry(base).or_insert((path, Vec::new()));
         } else if let Some((file, found)) = line.split_once(':') {
             if file == "/proc/modules" {
-                out.loaded.insert(found.trim().replace('-', "_"));
+                let name = found.split(' ').next().unwrap_or_default();
+                out.loaded.insert(name.replace('-', "_"));
             } else if file.ends_with("/modules.builtin") {
                 out.builtin.extend(module_of(found));
             } else if file.ends_with("/modules.dep") {
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn the_answer_is_read_as_modprobe_would() {
         let said = "+ loop\n+ udf\nf /etc/modprobe.d/b.conf\nf /lib/modprobe.d/a.conf\nf /lib/modprobe.d/b.conf\n\
-            /proc/modules:usb_storage \n/proc/modules:loop \n\
+            /proc/modules:usb_storage 90112 \n/proc/modules:loop 40960 \n\
             /lib/modules/6.1/modules.builtin:kernel/fs/squashfs/squashfs.ko\n\
             /lib/modules/6.1/modules.dep:kernel/drivers/usb/storage/usb-storage.ko.xz\n\
             /etc/modprobe.d/b.conf:install cramfs /bin/false\n\

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Queries;
+use super::{Queries, section};
 use crate::host::snapshot::{Seen, Snapshot};
 use crate::shell::{Frame, NulInText, clean};
 
@@ -33,9 +33,7 @@ pub fn read(frames: &[Frame], q: &Queries, out: &mut Snapshot) {
     if !q.sshd {
         return;
     }
-    let said = frames
-        .iter()
-        .find(|f| f.kind == "section" && f.name == "sshd");
+    let said = section::find(frames, "sshd");
     out.sshd = match said {
         None => Seen::No("the host did not answer".into()),
         Some(frame) => match frame.status {

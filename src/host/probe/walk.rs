@@ -88,13 +88,13 @@ fn parse(text: &str) -> Result<Walk, String> {
         return Err("the host's find cannot walk as it must".into());
     }
     let mut lists: [BTreeSet<String>; 4] = Default::default();
-    let mut whole = false;
+    // A /dev that is a plain folder holds the same device: only the last line is the end.
+    let whole = text.lines().next_back() == Some("e ");
     for line in text.lines() {
         let Some((tag, path)) = line.split_once(' ') else {
             continue;
         };
         if !path.starts_with('/') {
-            whole |= tag == "e" && path.is_empty();
             continue;
         }
         let path = path.replace('\u{1}', "\n");
@@ -191,6 +191,7 @@ mod tests {
     #[test]
     fn a_walk_that_did_not_end_is_cut() {
         assert!(parse("f666 /a\n").unwrap().cut);
+        assert!(parse("e \nf666 /a\n").unwrap().cut);
         let many: String = (0..300).map(|n| format!("u /a{n}\n")).collect();
         let w = parse(&format!("{many}e \n")).unwrap();
         assert!(w.cut && w.unowned.len() == LIST_MAX);

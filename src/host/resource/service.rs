@@ -190,7 +190,9 @@ impl Resource for Service {
     }
 
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable> {
-        let mut out = Vec::new();
+        let mut parts = Vec::new();
+        let (mut names, mut before) = (Vec::new(), Vec::new());
+        let mut worst = Risk::Disruptive;
         for name in &self.unit.0 {
             let state = match snapshot.units.get(name) {
                 Some(Seen::Yes(state)) => state,
@@ -205,27 +207,34 @@ impl Resource for Service {
             if self.state.holds(Some(state)) {
                 continue;
             }
-            let sh = Scripts::new(ROOTS, name, state, self.state)?;
-            let risk = risk(name);
-            out.push(Intent::Script(ScriptIntent {
-                target: format!("service {name}"),
-                before: format!("{name}: {}", say(Some(state))),
-                after: format!("{name}: {}", self.state.describe()),
-                risk,
-                stage: if risk == Risk::LockOut {
-                    Stage::Access
-                } else {
-                    Stage::Service
-                },
-                guard: sh.guard,
-                act: sh.act,
-                undo: sh.undo,
-                unchanged_since: sh.unchanged_since,
-                no_way_back: None,
-                reaction: None,
-            }));
+            parts.push(Scripts::new(ROOTS, name, state, self.state)?);
+            names.push(name.as_str());
+            before.push(format!("{name}: {}", say(Some(state))));
+            worst = worst.max(risk(name));
         }
-        Ok(out)
+        if parts.is_empty() {
+            return Ok(Vec::new());
+        }
+        // One change for all of them: a socket that stops takes its service with it, and the
+        // service must not seem to have been changed by somebody else.
+        let sh = Scripts::together(parts);
+        Ok(vec![Intent::Script(ScriptIntent {
+            target: format!("service {}", names.join(", ")),
+            before: before.join("; "),
+            after: format!("{}: {}", names.join(", "), self.state.describe()),
+            risk: worst,
+            stage: if worst == Risk::LockOut {
+                Stage::Access
+            } else {
+                Stage::Service
+            },
+            guard: sh.guard,
+            act: sh.act,
+            undo: sh.undo,
+            unchanged_since: sh.unchanged_since,
+            no_way_back: None,
+            reaction: None,
+        })])
     }
 }
 
@@ -241,6 +250,35 @@ struct Scripts {
 }
 
 impl Scripts {
+    /// Several units' pieces as one; each keeps its own files in the undo store.
+    fn together(mut parts: Vec<Scripts>) -> Scripts {
+        if parts.len() == 1 {
+            return parts.remove(0);
+        }
+        let each = |pick: fn(&Scripts) -> &String, join: &str, backwards: bool| {
+            let mut pieces: Vec<String> = parts
+                .iter()
+                .enumerate()
+                .map(|(n, part)| format!("(\nstep=$step.u{n}\n{}\n)", pick(part)))
+                .collect();
+            if backwards {
+                pieces.reverse();
+            }
+            pieces.join(join)
+        };
+        Scripts {
+            guard: each(|p| &p.guard, " && ", false),
+            act: each(|p| &p.act, " && ", false),
+            // Twice: a service may start only once its socket is unmasked, or the other way round.
+            undo: format!(
+                "{{ {}; }} 2>/dev/null\n_all=0\n{} || _all=1\nreturn $_all",
+                each(|p| &p.undo, "\n", true),
+                each(|p| &p.undo, " || _all=1\n", false)
+            ),
+            unchanged_since: each(|p| &p.unchanged_since, " && ", false),
+        }
+    }
+
     fn new(roots: &str, name: &str, seen: &UnitState, to: ServiceState) -> Result<Self, NulInText> {
         let unit = quote(name)?;
         let get = format!(

@@ -260,16 +260,25 @@ impl Scripts {
         }
         let kin = kin(root, path)?;
         if !kin.is_empty() {
-            act = format!("grep -s -H '' {kin} >\"$store/$step.kin\"\n");
+            act = format!("grep -s -H '' {kin} | sort >\"$store/$step.kin\"\n");
+            // Only what this very write moved goes back: the others may have been changed on
+            // purpose, by another rule for instance.
             undo.push_str(
-                "[ ! -e \"$store/$step.kin\" ] || while IFS= read -r _l; do\n  \
+                "[ -e \"$store/$step.moved\" ] || printf '' >\"$store/$step.moved\"\n\
+                 [ ! -e \"$store/$step.kin\" ] || comm -23 \"$store/$step.kin\" \"$store/$step.moved\" >\"$store/$step.back\"\n\
+                 [ ! -e \"$store/$step.back\" ] || while IFS= read -r _l; do\n  \
                  _p=${_l%:*}; _v=${_l##*:}\n  \
                  [ ! -e \"$_p\" ] || [ \"$(cat \"$_p\")\" = \"$_v\" ] || printf '%s\\n' \"$_v\" >\"$_p\" || _bad=1\n\
-                 done <\"$store/$step.kin\"\n",
+                 done <\"$store/$step.back\"\n",
             );
         }
         act.push_str(&format!(
-            "printf '%s\\n' {new} >{file} || return 1\n{}",
+            "printf '%s\\n' {new} >{file} || return 1\n{}{}",
+            if kin.is_empty() {
+                String::new()
+            } else {
+                format!("grep -s -H '' {kin} | sort >\"$store/$step.moved\"\n")
+            },
             is(&new)
         ));
         act.push_str(" || { echo \"the kernel kept $*\" >&2; return 1; }");

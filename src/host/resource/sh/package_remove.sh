@@ -14,18 +14,17 @@ _keep() {
   dpkg-query -s -- "$1" | sed -e '/^Status:/d' -e '/^Config-Version:/d' \
     -e '/^Conffiles:/,/^[^ ]/{/^Conffiles:/d;/^ /d;}' >"$_d/DEBIAN/control" || return 1
   for _i in "$_info/$_b".* "$_info/$_b:$_a".*; do
+    [ -f "$_i" ] || continue
     _x=${_i#"$_info/$_b."}
     _x=${_x#"$_info/$_b:$_a."}
     case $_x in */* | *.* | list | md5sums) continue ;; esac
     cp -p -- "$_i" "$_d/DEBIAN/$_x" || return 1
   done
   dpkg-query -L -- "$1" | while IFS= read -r _f; do
-    case $_f in /.) ;; /*)
-      if [ -L "$_f" ] && [ -d "$_f" ] && [ ! -e "$_info/$_b.links" ]; then
-        # A folder that is a link (/bin on a merged host) belongs to no package of today.
-        case $_f in /bin | /sbin | /lib | /lib32 | /lib64 | /libx32) continue ;; esac
-      fi
-      if [ -e "$_f" ] || [ -L "$_f" ]; then printf '%s\n' "${_f#/}"; fi ;;
+    case $_f in
+    # On a merged host these are links, and of no package of today.
+    /. | /bin | /sbin | /lib | /lib32 | /lib64 | /libx32) ;;
+    /*) if [ -e "$_f" ] || [ -L "$_f" ]; then printf '%s\n' "${_f#/}"; fi ;;
     esac
   done >"$store/$step.files"
   tar -C / --no-recursion -cf "$store/$step.tar" -T "$store/$step.files" &&
