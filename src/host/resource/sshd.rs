@@ -345,7 +345,11 @@ impl Resource for Sshd {
         }
         // A pattern is compared with what `sshd -T` prints, which sshd spells in its own way.
         let value = self.value.iter().flat_map(|value| match &value.matches {
-            Some(_) => value.problems(),
+            Some(_) => Demand {
+                set: None,
+                ..value.clone()
+            }
+            .problems(),
             None => value.problems_to_write(),
         });
         out.extend(value.map(|p| ("value", p)));
