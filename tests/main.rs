@@ -7,4 +7,5 @@ mod document;
 mod end_to_end;
 mod lab;
 mod reach;
+mod schemas;
 mod shell;
