@@ -502,8 +502,18 @@ mod tests {
             assert_eq!(read("all"), "1\n");
             assert!(!run(&sh.guard).0, "what was changed is stale");
             assert!(run(&sh.unchanged_since).0);
-            // As the kernel does with the values of single interfaces.
+            // What somebody else has set since stays: the write itself did not move it.
             std::fs::write(at("eth0"), "1\n").unwrap();
+            assert_eq!(run(&sh.undo), (true, String::new()), "{shell:?}");
+            assert_eq!(read("eth0"), "1\n");
+            // As the kernel does with the values of single interfaces, within the write.
+            let kin = kin(&place, "net/ipv4/conf/all/rp_filter").unwrap();
+            let moved = format!("grep -s -H '' {kin} | sort >\"$store/$step.moved\"");
+            std::fs::write(at("eth0"), "2\n").unwrap();
+            std::fs::write(at("all"), "0\t12\n").unwrap();
+            assert!(run(&sh.act).0);
+            std::fs::write(at("eth0"), "1\n").unwrap();
+            assert!(run(&moved).0);
             assert_eq!(run(&sh.undo), (true, String::new()), "{shell:?}");
             assert_eq!(read("eth0"), "2\n");
             assert_eq!(read("all").trim(), "0\t12");
