@@ -433,7 +433,6 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         link: format!("{}h{number}", network.bridge),
         address: network.address(network::FIRST + number),
         address6: network.address6(network::FIRST + number),
-        slow_address: None,
     };
     let hosts: Vec<HostState> = (1..=count).map(host).collect();
     let work = match options.disk {
@@ -451,7 +450,6 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         network,
         cgroup: format!("{CGROUP}/{name}"),
         hosts,
-        delay_ms: None,
     };
     state.write()?;
     let running: usize = labs.iter().map(|l| l.hosts.len()).sum();

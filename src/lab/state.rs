@@ -30,8 +30,6 @@ pub(super) struct State {
     /// Below each cgroup hierarchy's root.
     pub cgroup: String,
     pub hosts: Vec<HostState>,
-    /// One way, of the slow path.
-    pub delay_ms: Option<u64>,
 }
 
 /// One lab's own subnet: a bridge with the machine's address, and a cable to each host.
@@ -51,8 +49,6 @@ pub(super) struct HostState {
     pub link: String,
     pub address: String,
     pub address6: String,
-    /// Over the slow path, if there is one.
-    pub slow_address: Option<String>,
 }
 
 impl Network {
