@@ -424,7 +424,9 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
     }
     let mut labs = Vec::new();
     for other in &names {
-        labs.extend(State::read(other)?);
+        // One that we can't read must not keep us from ours: its bridge and its route still keep
+        // us off its subnet.
+        labs.extend(State::read(other).ok().flatten());
     }
     let network = network::claim(&labs)?;
     let prefix = options.prefix.as_ref().unwrap_or(name);
