@@ -424,7 +424,9 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
     }
     let mut labs = Vec::new();
     for other in &names {
-        labs.extend(State::read(other)?);
+        // One that we can't read must not keep us from ours: its bridge and its route still keep
+        // us off its subnet.
+        labs.extend(State::read(other).ok().flatten());
     }
     let network = network::claim(&labs)?;
     let prefix = options.prefix.as_ref().unwrap_or(name);
@@ -433,7 +435,6 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         link: format!("{}h{number}", network.bridge),
         address: network.address(network::FIRST + number),
         address6: network.address6(network::FIRST + number),
-        slow_address: None,
     };
     let hosts: Vec<HostState> = (1..=count).map(host).collect();
     let work = match options.disk {
@@ -451,7 +452,6 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         network,
         cgroup: format!("{CGROUP}/{name}"),
         hosts,
-        delay_ms: None,
     };
     state.write()?;
     let running: usize = labs.iter().map(|l| l.hosts.len()).sum();
