@@ -7,11 +7,11 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
 import contenders
 import host_cost
@@ -60,6 +60,8 @@ class Bench:
         self.options, self.work = options, work
         self.seawall = str(options.seawall or build())
         self.peers = None if options.quick else peers.install()
+        self.peer_hosts = min(PEER_HOSTS, max(options.hosts))
+        self.mitogen = True
         self.raw = []
         kept = ("PATH", "HOME", "LANG", "USER", "TERM")
         # No agent: everyone logs in with the lab's key.
@@ -121,7 +123,7 @@ class Bench:
             slow.append(contenders.pyinfra(self.peers / "pyinfra"))
             slow.append(contenders.ansible(tool, "Ansible, tuned", sockets, {}))
             strategy = peers.mitogen_strategy(self.peers)
-            if strategy:
+            if strategy and self.mitogen:
                 env = {"ANSIBLE_STRATEGY": "mitogen_linear", "ANSIBLE_STRATEGY_PLUGINS": strategy}
                 slow.append(contenders.ansible(tool, "Ansible with mitogen", sockets, env))
         return fast, slow
@@ -131,20 +133,23 @@ class Bench:
         fast, slow = self.contenders(True)
         self.say("applying the 60 tasks with every tool")
         self.measure(self.apply, way)
-        near = way.first(min(PEER_HOSTS, len(way.places)))
+        near = way.first(self.peer_hosts)
         for peer in slow:
             self.measure(peer, near)
         for contender in [self.plain, self.check, self.apply]:
             self.must(contender.strict or contender, way)
-        for peer in list(slow):
+        tools = [self.apply.strict]
+        for peer in slow:
             try:
                 self.must(peer, near)
+                tools.append(peer)
             except SystemExit as reason:
                 if "mitogen" not in peer.name:
                     raise
+                # It follows Ansible's versions at a distance.
                 self.say(f"without mitogen, which does not work here: {str(reason)[:300]}")
-                self.no_mitogen = True
-        self.prove(way.first(1), [self.apply.strict, *slow])
+                self.mitogen = False
+        self.prove(way.first(1), tools)
 
     def prove(self, way, tools):
         """Each tool finds and mends the same drift, and counts the same."""
@@ -163,9 +168,7 @@ class Bench:
 
     def rounds(self, way):
         """All contenders in turn, again and again, so that a slow minute is slow for everyone."""
-        fast, slow = self.contenders(len(way.places) == PEER_HOSTS)
-        if getattr(self, "no_mitogen", False):
-            slow = [c for c in slow if "mitogen" not in c.name]
+        fast, slow = self.contenders(len(way.places) == self.peer_hosts)
         results = {c.name: [] for c in fast + slow}
         for contender in fast:
             self.must(contender.strict or contender, way)  # Warms the caches; not counted.
@@ -184,23 +187,29 @@ class Bench:
 
     def host_costs(self, way):
         one = way.first(1)
-        self.say("counting forks and round trips")
-        rows = {}
-        for tool in [*self.full, self.check, self.apply, self.plain]:
-            rows[tool.name] = host_cost.forks(self.lab, self.work, lambda: self.must(tool, one))
-        ways = {
-            ms / 1000: self.lab.slow(self.work, ms).first(1) for ms in (50, 250)
-        }
-        trips = {}
-        for tool in [self.true, self.full[-1], self.apply]:
-            trips[tool.name] = host_cost.crossings(self.lab, ways, lambda w: self.must(tool, w))
+        self.say("counting programs, forks and round trips")
 
-        def change(w):
+        def with_a_change(way):
             subprocess.run(self.lab.inside("chmod", "0644", "/etc/crontab"), check=True)
-            return self.measure(self.apply, w)
+            return self.measure(self.apply, way)
 
-        trips["seawall apply, with a change"] = host_cost.crossings(self.lab, ways, change)
-        return rows, trips
+        def must(tool):
+            return lambda way: self.must(tool, way)
+
+        changing = {f"{self.apply.name}, one to change": with_a_change}
+        runs = {tool.name: must(tool) for tool in [*self.full, self.check, self.apply]}
+        runs |= changing | {self.plain.name: must(self.plain)}
+        forks = {
+            name: host_cost.forks(self.lab, self.work, lambda: run(one))
+            for name, run in runs.items()
+        }
+        ways = {ms / 1000: self.lab.slow(self.work, ms).first(1) for ms in (50, 250)}
+        runs = {tool.name: must(tool) for tool in [self.true, self.plain, self.full[-1], self.apply]}
+        trips = {
+            name: host_cost.crossings(self.lab, ways, run)
+            for name, run in (runs | changing).items()
+        }
+        return forks, trips
 
     def run(self):
         most = max(self.options.hosts)
@@ -240,6 +249,8 @@ def main():
         raise SystemExit("bench: the throwaway hosts need root: run `sudo scripts/bench`")
     if not shutil.which("ssh"):
         raise SystemExit("bench: there is no ssh here: install openssh-client")
+    # So that the hosts are taken down whatever ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="seawall-bench-") as work:
         bench = Bench(options, Path(work))
         found, costs = bench.run()

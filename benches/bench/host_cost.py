@@ -1,5 +1,5 @@
-"""What a run costs the host: how often a process forks there, and how often the network is crossed
-after the log-in."""
+"""What a run costs the host: how many programs it is sent, how often they fork, and how often the
+network is crossed after the log-in."""
 
 import json
 import re
@@ -12,9 +12,10 @@ FORKS = ("fork", "vfork", "clone", "clone3")
 
 
 def forks(lab, work, run):
-    """Forks below the first host's sshd while `run()` runs: those of the program alone (below the
-    `sh -s` that reads it), and all (with sshd's own, PAM's and sudo's). Counted by strace on this
-    machine, so nothing is installed on the host; `None` where there is no strace."""
+    """What happens below the first host's sshd while `run()` runs: how many programs are read (by
+    an `sh -s`), how often they fork, and how often anything does (sshd, PAM and sudo as well).
+    Counted by strace on this machine, so nothing is installed on the host; `None` where there is
+    no strace."""
     trace = work / "trace"
     try:
         strace = subprocess.Popen(
@@ -54,7 +55,7 @@ def count_forks(text):
             pid = parent.get(pid)
         return False
 
-    return sum(below(by) for by in parent.values()), total
+    return len(program), sum(below(by) for by in parent.values()), total
 
 
 def crossings(lab, ways, run):

@@ -78,13 +78,13 @@ def host_costs(costs):
     print("### On the host\n")
     rows = []
     for name, counted in forks.items():
-        below, everything = counted or ("not counted: no strace here", "")
-        rows.append([name, str(below), str(everything), "< 40" if "full" in name else ""])
-    table(["", "forks of the program", "with sshd's, PAM's and sudo's", "aim"], rows)
-    rows = [
-        [name, f"{count:.1f}", "2" if "apply" in name else ""] for name, count in trips.items()
-    ]
-    table(["", "round trips after the log-in", "aim"], rows)
+        programs, below, everything = counted or ("no strace here", "", "")
+        aim = "< 40" if "full" in name else ""
+        rows.append([name, str(programs), str(below), aim, str(everything)])
+    head = ["", "programs sent", "their forks", "aim", "with sshd's, PAM's and sudo's"]
+    table(head, rows)
+    rows = [[name, f"{count:.1f}"] for name, count in trips.items()]
+    table(["", "round trips after the log-in"], rows)
 
 
 def show(about, found, costs, options):
