@@ -121,6 +121,9 @@ impl Resource for Line {
         if !self.wants_line() && self.absent.is_none() {
             out.push(("line", "say `line`, `matches` or `absent`".into()));
         }
+        if self.line.as_ref().is_some_and(|l| l.trim().is_empty()) {
+            out.push(("line", "must not be empty".into()));
+        }
         if self.line.as_ref().is_some_and(|l| l.contains(['\n', '\r'])) {
             out.push(("line", "must be one line".into()));
         }
