@@ -50,15 +50,16 @@ def setting(title, count, found):
     table(head + ["peak MB", "runs"], rows)
 
 
-def ratios(found, options):
+def ratios(found):
     rows = []
     for title, count, results in found:
         where = f"{count} {'host' if count == 1 else 'hosts'}, {title}"
         full, apply = results[FULL]["wall"], results[APPLY]["wall"]
         bound = "≤ 1.3" if count == 1 else "≤ 1.0"
         slow = title != "direct link"
-        rows.append([f"{FULL} ÷ {TRUE}", where, f"{full / results[TRUE]['wall']:.2f}", bound])
-        rows.append([f"{FULL} ÷ {CURVE}", where, f"{full / results[CURVE]['wall']:.2f}", "≤ 1.6"])
+        for other, aim in ((TRUE, bound), (CURVE, "≤ 1.6")):
+            ratio = full / results[other]["wall"]
+            rows.append([f"{FULL} ÷ {other}", where, f"{ratio:.2f}", aim])
         for name in results:
             if name == "pyinfra":
                 bound = "≥ 15" if slow else "≥ 8"
@@ -66,9 +67,11 @@ def ratios(found, options):
                 bound = "" if slow or "mitogen" in name else "≥ 80"
             else:
                 continue
-            rows.append([f"{name} ÷ {APPLY}", where, f"{results[name]['wall'] / apply:.1f}", bound])
+            ratio = results[name]["wall"] / apply
+            rows.append([f"{name} ÷ {APPLY}", where, f"{ratio:.1f}", bound])
         if count == 50:
-            rows.append([f"{FULL}: peak memory", where, f"{results[FULL]['peak']:.0f} MB", "< 60 MB"])
+            peak = f"{results[FULL]['peak']:.0f} MB"
+            rows.append([f"{FULL}: peak memory", where, peak, "< 60 MB"])
     print("### Ratios\n")
     table(["", "where", "measured", "aim"], rows)
 
@@ -87,9 +90,9 @@ def host_costs(costs):
     table(["", "round trips after the log-in"], rows)
 
 
-def show(about, found, costs, options):
+def show(about, found, costs):
     print("\n".join(f"- {line}" for line in about) + "\n")
     for title, count, results in found:
         setting(title, count, results)
-    ratios(found, options)
+    ratios(found)
     host_costs(costs)
