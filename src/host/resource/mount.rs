@@ -375,8 +375,17 @@ impl Resource for Mount {
             return Judgement::not_applicable(expected, why);
         };
         let options: Vec<&str> = mount.options.iter().map(String::as_str).collect();
-        let ok = self.options().iter().all(|o| is_there(&mount.options, o));
-        Judgement::pass_if(ok, expected, options.join(","))
+        let wanted = self.options();
+        let missing = |o: &&str| !is_there(&mount.options, o);
+        let missing: Vec<&str> = wanted.iter().map(|o| &**o).filter(missing).collect();
+        let all = options.join(",");
+        match missing.is_empty() {
+            true => Judgement::new(Verdict::Pass, expected, all),
+            false => {
+                let actual = format!("without {} ({all})", missing.join(", "));
+                Judgement::new(Verdict::Fail, expected, actual)
+            }
+        }
     }
 
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable> {
