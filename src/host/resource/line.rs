@@ -221,7 +221,7 @@ impl Resource for Line {
         };
         let mut actual = wrong.into_iter().take(5).collect::<Vec<_>>();
         if !there {
-            actual.push("no such line".into());
+            actual.push("not there".into());
         }
         match actual.is_empty() {
             true => Judgement::new(Verdict::Pass, expected, "as demanded"),
@@ -304,7 +304,7 @@ mod tests {
         let mut s = snapshot(&[(main, "# * hard core 0\n")], &[glob]);
         s.files
             .insert("/etc/security/limits.d/seawall.conf".into(), Seen::Absent);
-        assert_eq!(rule.judge(&s).actual, "no such line");
+        assert_eq!(rule.judge(&s).actual, "not there");
         let after = fixed(&rule, &s);
         assert_eq!(text(&after, main), "# * hard core 0\n");
         let s = snapshot(&[(main, "*  hard\tcore 0\n")], &[glob]);
@@ -325,7 +325,7 @@ mod tests {
         );
         assert_eq!(
             rule.judge(&s).actual,
-            "/etc/profile:2: umask 022; /etc/bash.bashrc:1: umask 022; no such line"
+            "/etc/profile:2: umask 022; /etc/bash.bashrc:1: umask 022; not there"
         );
         let after = fixed(&rule, &s);
         assert_eq!(text(&after, "/etc/profile"), "a\numask 027\nb\n");
