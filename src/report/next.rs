@@ -43,13 +43,6 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
             },
         );
     }
-    let stopped = view.ended.as_ref().is_none_or(|e| e.stopped.is_some());
-    if view.verb == "apply" && stopped {
-        say(
-            format!("seawall check {tail}"),
-            "shows how the hosts stand, once their windows have ended".to_owned(),
-        );
-    }
     let doubtful: Vec<&str> = view
         .hosts
         .iter()
@@ -68,6 +61,13 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
         say(
             format!("seawall check {tail}{limit}"),
             "looks again at what was not seen".to_owned(),
+        );
+    }
+    let stopped = view.ended.as_ref().is_none_or(|e| e.stopped.is_some());
+    if view.verb == "apply" && stopped && doubtful.is_empty() {
+        say(
+            format!("seawall check {tail}"),
+            "shows how the hosts stand, once their windows have ended".to_owned(),
         );
     }
     if view.verb == "rollback" {

@@ -233,7 +233,7 @@ impl Terminal {
         self.heading(out, "Not seen", "unknown is not a pass");
         if !hosts.is_empty() {
             let text = format!(
-                "nothing of {} ({}); why stands above",
+                "nothing of {} ({}): see above",
                 count(hosts.len(), "host"),
                 some(&hosts, 12)
             );

@@ -42,13 +42,10 @@ impl Terminal {
             _ => ("Changes", StepOutcome::Done, "done"),
         };
         let well = all.iter().filter(|c| c.outcome == Some(wanted)).count();
-        let aside = match view.verb.as_str() {
-            "rollback" => format!(
-                "{well} {word} of {}; the diffs are of the run that was taken back",
-                count(all.len(), "change")
-            ),
-            _ => format!("{well} {word} of {}", count(all.len(), "change")),
-        };
+        let mut aside = format!("{well} {word} of {}", count(all.len(), "change"));
+        if view.verb == "rollback" && all.iter().any(|c| !c.note.diff.is_empty()) {
+            aside.push_str("; the diffs are of the run that was taken back");
+        }
         self.heading(out, heading, &aside);
         self.change_rows(out, view, &merged);
     }
