@@ -3,5 +3,5 @@
 
 mod confirm;
 mod full_circle;
-mod site;
+pub mod site;
 mod trouble;
