@@ -231,10 +231,13 @@ class Bench:
                 for count in self.options.hosts:
                     self.say(f"measuring {count} hosts, {way.title}")
                     found.append((way.title, count, self.rounds(way.first(count))))
-            costs = self.host_costs(direct)
+                    tables.setting(*found[-1])
+            tables.ratios(found)
+            tables.host_costs(self.host_costs(direct))
         finally:
             self.lab.down()
-        return found, costs
+            if self.options.raw:
+                self.options.raw.write_text(json.dumps(self.raw, indent=1) + "\n")
 
 
 def about(bench):
@@ -258,10 +261,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="seawall-bench-") as work:
         bench = Bench(options, Path(work))
-        found, costs = bench.run()
-        tables.show(about(bench), found, costs)
-        if options.raw:
-            options.raw.write_text(json.dumps(bench.raw, indent=1) + "\n")
+        tables.about(about(bench))
+        bench.run()
 
 
 main()

@@ -19,12 +19,16 @@ def middle(results):
     return pick
 
 
+def about(lines):
+    print("\n".join(f"- {line}" for line in lines) + "\n", flush=True)
+
+
 def table(head, rows):
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
     for row in rows:
         print("| " + " | ".join(row) + " |")
-    print()
+    print(flush=True)
 
 
 def setting(title, count, found):
@@ -88,11 +92,3 @@ def host_costs(costs):
     table(head, rows)
     rows = [[name, f"{count:.1f}"] for name, count in trips.items()]
     table(["", "round trips after the log-in"], rows)
-
-
-def show(about, found, costs):
-    print("\n".join(f"- {line}" for line in about) + "\n")
-    for title, count, results in found:
-        setting(title, count, results)
-    ratios(found)
-    host_costs(costs)
