@@ -4,5 +4,5 @@
 mod confirm;
 mod full_circle;
 mod rules;
-mod site;
+pub mod site;
 mod trouble;
