@@ -19,18 +19,18 @@ heard() {
 
 # ours DIR: nobody but root can put anything into DIR or in its place.
 ours() {
-  real=$(cd -P -- "$1" 2>/dev/null && pwd -P) || return 1
+  _real=$(cd -P -- "$1" 2>/dev/null && pwd -P) || return 1
   # Both the way that is written and the one that it leads to.
-  fence "$1" && { [ "$real" = "$1" ] || fence "$real"; }
+  fence "$1" && { [ "$_real" = "$1" ] || fence "$_real"; }
 }
 
 # fence DIR: DIR and all above it are root's.
 fence() {
-  above=$1
+  _up=$1
   set --
-  while [ "$above" ] && [ "$above" != / ]; do
-    set -- "$@" "$above"
-    above=${above%/*}
+  while [ "$_up" ] && [ "$_up" != / ]; do
+    set -- "$@" "$_up"
+    _up=${_up%/*}
   done
   set -- $(stat -L -c '%u %a %g' -- "$@" /)
   [ "$#" -ge 3 ] || return 1
