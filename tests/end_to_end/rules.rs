@@ -46,7 +46,7 @@ const CASES: &[(&str, &str, &str, After)] = &[
          echo kernel.kptr_restrict=2 >/etc/sysctl.d/10-site.conf
          echo kernel.kptr_restrict=1 >/etc/sysctl.d/zzz-late.conf",
         "2 now; /etc/sysctl.d/zzz-late.conf line 1 sets 1",
-        Mended,
+        Told,
     ),
     (
         "sysctl.net.ipv4.ip_forward",
@@ -56,13 +56,15 @@ const CASES: &[(&str, &str, &str, After)] = &[
     ),
     (
         "sudo.nopasswd",
-        "echo 'deploy ALL=(ALL) NOPASSWD: /usr/bin/id' >/etc/sudoers.d/50-site",
+        "echo 'deploy ALL=(ALL) NOPASSWD: /usr/bin/id' >/etc/sudoers.d/50-site
+         chmod 0440 /etc/sudoers.d/50-site",
         "/etc/sudoers.d/50-site:1",
         Mended,
     ),
     (
         "sudo.noauth",
-        "echo 'Defaults:deploy !authenticate' >/etc/sudoers.d/51-site",
+        "echo 'Defaults:deploy !authenticate' >/etc/sudoers.d/51-site
+         chmod 0440 /etc/sudoers.d/51-site",
         "/etc/sudoers.d/51-site:1",
         Mended,
     ),
@@ -95,7 +97,7 @@ const CASES: &[(&str, &str, &str, After)] = &[
         Told,
     ),
     ("usr.dupgroup", "echo 'users:x:4712:' >>/etc/group", "users", Told),
-    ("usr.shadowgrp", "sed -i 's/^\\(shadow:.*:\\)$/\\1deploy/' /etc/group", "deploy", Mended),
+    ("usr.shadowgrp", "sed -i 's/^\\(shadow:.*:\\)$/\\1deploy/' /etc/group", "deploy", Told),
     ("usr.homes", "chmod 0777 /home/deploy", "deploy", Mended),
     ("usr.dotfiles", "echo + >/home/deploy/.rhosts", ".rhosts", Told),
     ("acc.sys.shell", "sed -i '/^games:/s,[^:]*$,/bin/sh,' /etc/passwd", "games", Mended),

@@ -133,10 +133,12 @@ impl File {
         one_of(&self.group, &state.group, state.gid)
     }
 
+    /// The sticky bit of a directory takes rights away, so it is never too much.
     fn mode_ok(&self, state: &FileState) -> bool {
         match self.mode_bits() {
             None => self.mode.is_none(),
             Some(mode) if self.exact => state.mode == mode,
+            Some(mode) if state.kind == FileKind::Directory => state.mode & !mode & !0o1000 == 0,
             Some(mode) => state.mode & !mode == 0,
         }
     }
