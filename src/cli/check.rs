@@ -11,6 +11,7 @@ use crate::host::run::{self, HostEnd, Mode, RunEnd, Settings};
 use crate::host::snapshot::Snapshot;
 use crate::journal::{Event, HostOutcome};
 use crate::model::Status;
+use crate::report::Choice;
 
 use super::setup::{Documents, Ready, today};
 use super::treat::{Heading, Manner, carry_out};
@@ -104,7 +105,7 @@ pub fn heading(verb: &'static str, documents: &Documents, ready: &Ready) -> Head
             .flat_map(|job| &job.rules.rules)
             .map(|rule| (rule.id.clone(), rule.why.trim().to_owned()))
             .collect(),
-        inventory: documents.inventory.clone(),
+        choice: documents.choice(),
     }
 }
 
@@ -125,13 +126,19 @@ fn check_snapshot(mut args: Args, path: &std::path::Path) -> anyhow::Result<u8> 
         snapshot.format
     );
     let host = snapshot.host.clone();
+    let choice = args.documents.choice();
     if args.documents.inventory.is_none() {
         // The host's own name is all that the documents need of an inventory.
         args.documents.inventory = Some(format!("{host},"));
     }
     args.documents.limit = vec![host.clone()];
     let ready = args.documents.prepare()?;
-    let heading = heading("check", &args.documents, &ready);
+    let mut heading = heading("check", &args.documents, &ready);
+    // The inventory may have been made up above; commands that are proposed need a real one.
+    heading.choice = Choice {
+        limit: Some(host.clone()),
+        ..choice
+    };
     let jobs = filtered(&args.documents, &ready)?;
     carry_out(&args.manner, heading, |_, _, recorder| async move {
         let Some(job) = jobs.first() else {

@@ -49,7 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         say(&text)?;
         return Ok(0);
     }
-    say(&summary(&view, args.diff, None))?;
+    say(&summary(&view, args.diff, report::Choice::default()))?;
     let mut code = 0;
     let state = match verify(&folder.path) {
         Ok(verified) if verified.is_whole() => {

@@ -61,7 +61,11 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         documents,
         data: Default::default(),
         why: Default::default(),
-        inventory: Some(args.inventory.clone()),
+        choice: report::Choice {
+            inventory: Some(args.inventory.clone()),
+            limit: (!args.limit.is_empty()).then(|| args.limit.join(",")),
+            more: Vec::new(),
+        },
     };
     let (rule, force, at_once) = (args.rule, args.force, args.manner.at_once);
     carry_out(&args.manner, heading, |id, reach, recorder| {

@@ -20,6 +20,7 @@ use crate::host::run::Job;
 use crate::host::snapshot::FACTS;
 use crate::model::Control;
 use crate::reach::{Become, Target, Via};
+use crate::report::Choice;
 
 /// Which documents, hosts and rules: what every verb that treats a playbook takes.
 #[derive(clap::Args, Clone, Debug)]
@@ -33,7 +34,8 @@ pub struct Documents {
     /// Only these hosts: names, groups, globs, `!name`; separated by commas
     #[arg(long, value_name = "HOSTS", value_delimiter = ',')]
     pub limit: Vec<String>,
-    /// Only these rules: ids or globs such as `ssh.*`; separated by commas
+    /// Only these rules: ids or globs such as `ssh.*`; separated by commas. `check` judges only
+    /// these; `apply` changes only these, and judges all
     #[arg(long, value_name = "RULES", value_delimiter = ',')]
     pub rule: Vec<String>,
     /// Rules up to this level, whatever the playbook says
@@ -138,6 +140,25 @@ impl Documents {
             documents,
             loaded,
         })
+    }
+
+    /// What was asked for, to be asked for again.
+    pub fn choice(&self) -> Choice {
+        let mut more = Vec::new();
+        if !self.rule.is_empty() {
+            more.extend(["--rule".to_owned(), self.rule.join(",")]);
+        }
+        if let Some(level) = self.level {
+            more.extend(["--level".to_owned(), level.to_string()]);
+        }
+        for setting in &self.set {
+            more.extend(["--set".to_owned(), setting.clone()]);
+        }
+        Choice {
+            inventory: self.inventory.clone(),
+            limit: (!self.limit.is_empty()).then(|| self.limit.join(",")),
+            more,
+        }
     }
 
     /// Whether `--rule` lets a rule through.

@@ -65,8 +65,8 @@ pub struct Heading {
     pub data: BTreeMap<String, String>,
     /// Rule → why it is there, for the report.
     pub why: BTreeMap<String, String>,
-    /// What stood after `-i`, for the commands that the summary proposes.
-    pub inventory: Option<String>,
+    /// What was asked for, for the commands that the summary proposes.
+    pub choice: report::Choice,
 }
 
 /// The journal, as the place where a run's events go.
@@ -158,7 +158,7 @@ where
         stopped,
     })?;
     journal.finish()?;
-    tell(manner, &journal, heading.inventory)?;
+    tell(manner, &journal, heading.choice)?;
     Ok(code)
 }
 
@@ -178,13 +178,13 @@ fn terminal_size() -> Option<(usize, usize)> {
 }
 
 /// What is said at the end, made from the journal alone.
-fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow::Result<()> {
+fn tell(manner: &Manner, journal: &Journal, choice: report::Choice) -> anyhow::Result<()> {
     let view = report::load(&journal.dir())?;
     // First what is at hand: a report that cannot be written must not hide how it went.
     if manner.json {
         super::say(&report::json::text(&view)?)?;
     } else {
-        super::say(&summary(&view, manner.diff, inventory))?;
+        super::say(&summary(&view, manner.diff, choice))?;
     }
     let done = |error: anyhow::Error| {
         anyhow::anyhow!(
@@ -202,13 +202,13 @@ fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow
 }
 
 /// The terminal summary, as wide and as colourful as standard output allows.
-pub fn summary(view: &RunView, full_diff: bool, inventory: Option<String>) -> String {
+pub fn summary(view: &RunView, full_diff: bool, choice: report::Choice) -> String {
     let width = terminal_size().map_or(100, |(_, width)| width.clamp(60, 160));
     let style = report::Style {
         width,
         color: super::colour(&std::io::stdout()),
         full_diff,
-        inventory,
+        choice,
         ..report::Style::default()
     };
     report::Terminal::new(style).summary(view)

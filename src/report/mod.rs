@@ -18,6 +18,7 @@ pub use fold::{ChangeView, Confirm, HostView, RunView, load};
 pub use group::{
     AreaRow, ControlRow, ControlRule, FindingGroup, FrameworkView, State, areas, frameworks, groups,
 };
+pub use next::Choice;
 pub use score::{Counts, Score};
 pub use terminal::{Style, Terminal};
 

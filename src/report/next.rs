@@ -13,16 +13,44 @@ pub struct NextStep {
     pub what_for: String,
 }
 
+/// What the run was asked to treat: a command that is proposed must not treat more than that.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// What stood after `-i`.
+    pub inventory: Option<String>,
+    /// What stood after `--limit`.
+    pub limit: Option<String>,
+    /// Other arguments that chose rules or values, e.g. `--rule`, `ssh.*`.
+    pub more: Vec<String>,
+}
+
+impl Choice {
+    /// `-i INVENTORY`, and what else was chosen; `limit` in place of its own.
+    fn words(&self, limit: Option<&str>) -> String {
+        let mut out = self.inventory();
+        if let Some(limit) = limit.or(self.limit.as_deref()) {
+            out.push_str(&format!(" --limit {}", word(limit)));
+        }
+        for more in &self.more {
+            out.push_str(&format!(" {}", word(more)));
+        }
+        out
+    }
+
+    fn inventory(&self) -> String {
+        format!(
+            "-i {}",
+            word(self.inventory.as_deref().unwrap_or("INVENTORY"))
+        )
+    }
+}
+
 /// What to do after this run, the most useful first.
-pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
+pub fn next_steps(view: &RunView, choice: &Choice) -> Vec<NextStep> {
     let mut steps = Vec::new();
     let mut say = |command: String, what_for: String| steps.push(NextStep { command, what_for });
     let failing = groups(view, |f| f.status == Status::Fail);
-    let tail = format!(
-        "{} -i {}",
-        word(&view.playbook),
-        word(inventory.unwrap_or("INVENTORY"))
-    );
+    let tail = format!("{} {}", word(&view.playbook), choice.words(None));
     if let Some(worst) = failing.first() {
         say(
             format!("seawall explain {}", word(&worst.finding.rule)),
@@ -53,13 +81,10 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
         .map(|host| host.name.as_str())
         .collect();
     if !doubtful.is_empty() {
-        let limit = if doubtful.len() < view.hosts.len() {
-            format!(" --limit {}", word(&doubtful.join(",")))
-        } else {
-            String::new()
-        };
+        let limit = (doubtful.len() < view.hosts.len()).then(|| doubtful.join(","));
+        let words = choice.words(limit.as_deref());
         say(
-            format!("seawall check {tail}{limit}"),
+            format!("seawall check {} {words}", word(&view.playbook)),
             "looks again at what was not seen".to_owned(),
         );
     }
@@ -84,9 +109,9 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
     if view.verb == "apply" && changed {
         say(
             format!(
-                "seawall rollback {} -i {}",
+                "seawall rollback {} {}",
                 word(&view.run),
-                word(inventory.unwrap_or("INVENTORY"))
+                choice.inventory()
             ),
             "brings back what was".to_owned(),
         );

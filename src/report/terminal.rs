@@ -6,7 +6,7 @@ use super::fold::Confirm;
 use super::group::{FindingGroup, areas, groups};
 use super::paint::{Ink, Paint};
 use super::words::{badness, count, duration, outcome_word, pad, some, whom, widest, wrap};
-use super::{Counts, HostView, RunView, Score};
+use super::{Choice, Counts, HostView, RunView, Score};
 use crate::journal::HostOutcome;
 use crate::model::{Severity, Status};
 use crate::shell::clean;
@@ -22,8 +22,8 @@ pub struct Style {
     pub full_diff: bool,
     /// How many findings, hosts and changes are listed at most, each.
     pub rows: usize,
-    /// What stood after `-i`, for the commands that are proposed.
-    pub inventory: Option<String>,
+    /// What the run was asked to treat, for the commands that are proposed.
+    pub choice: Choice,
 }
 
 impl Default for Style {
@@ -33,7 +33,7 @@ impl Default for Style {
             width: 100,
             full_diff: false,
             rows: 30,
-            inventory: None,
+            choice: Choice::default(),
         }
     }
 }
@@ -386,7 +386,7 @@ impl Terminal {
     }
 
     fn next(&self, out: &mut String, view: &RunView) {
-        let steps = super::next::next_steps(view, self.style.inventory.as_deref());
+        let steps = super::next::next_steps(view, &self.style.choice);
         if steps.is_empty() {
             return;
         }

@@ -171,6 +171,23 @@ fn a_host_out_of_reach_is_told_once_and_ends_with_3() {
         "its rules are no news: {said}"
     );
     assert_eq!(said.err, "", "--quiet says the summary only");
+    let limited = desk.run(&[
+        "check",
+        "playbook.yaml",
+        "-i",
+        "hosts.yaml",
+        "-q",
+        "--limit",
+        "nobody",
+        "--rule",
+        "t.*",
+    ]);
+    assert!(
+        limited
+            .out
+            .contains("check playbook.yaml -i hosts.yaml --limit nobody --rule 't.*'"),
+        "what is proposed treats no more than what was asked for: {limited}"
+    );
     let runs = desk.run(&["runs"]);
     assert!(runs.out.contains("exit 3"), "{runs}");
 }
