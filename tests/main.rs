@@ -3,8 +3,10 @@
 
 mod act;
 mod architecture;
+mod cli;
 mod document;
 mod end_to_end;
 mod lab;
 mod reach;
+mod schemas;
 mod shell;

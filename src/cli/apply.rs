@@ -13,6 +13,7 @@ use super::treat::{Manner, carry_out};
 /// Bring hosts to the playbook's baselines: with a diff, in waves, and undone by the host itself
 /// unless a fresh log-in proves that it can still be reached
 #[derive(clap::Args)]
+#[command(override_usage = "seawall apply [OPTIONS] <PLAYBOOK> -i <FILE|HOSTS>")]
 pub struct Args {
     #[command(flatten)]
     documents: Documents,
@@ -40,14 +41,20 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let window = args.confirm.unwrap_or(playbook.confirm).0;
     anyhow::ensure!(
         WINDOW.contains(&window),
-        "--confirm: {} s is not between 5 s and 1 h",
-        window.as_secs()
+        "--confirm: a host can wait from 5s to 1h for the keep, not {}",
+        crate::document::playbook::Span(window)
     );
     let waves = if args.waves.is_empty() {
         playbook.waves.clone()
     } else {
         args.waves
     };
+    anyhow::ensure!(
+        !waves
+            .iter()
+            .any(|w| matches!(w, WaveSize::Hosts(0) | WaveSize::Percent(0))),
+        "--waves: a wave of no hosts would never end; write 1 or more, or a share such as 25%"
+    );
     let failure_budget = playbook.failure_budget;
     let only = args.documents.clone();
     let verb = if args.dry_run { "dry-run" } else { "apply" };

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use secrecy::SecretString;
 
 use crate::reach::Ask;
+use crate::report::progress::Pause;
 use crate::shell::clean;
 
 /// Asks at the terminal. Hosts are treated side by side: one question at a time, and what was
@@ -15,13 +16,16 @@ pub struct Prompt {
     answers: Mutex<HashMap<String, SecretString>>,
     /// Whether log-in passwords may be asked for.
     passwords: bool,
+    /// Takes the bars away while a question stands there.
+    pause: Option<Pause>,
 }
 
 impl Prompt {
-    pub fn new(passwords: bool) -> Prompt {
+    pub fn new(passwords: bool, pause: Option<Pause>) -> Prompt {
         Prompt {
             answers: Mutex::default(),
             passwords,
+            pause,
         }
     }
 
@@ -31,7 +35,11 @@ impl Prompt {
         if let Some(known) = answers.get(key) {
             return Some(known.clone());
         }
-        let answer = rpassword::prompt_password(format!("{question}: ")).ok()?;
+        let ask = || rpassword::prompt_password(format!("{question}: ")).ok();
+        let answer = match &self.pause {
+            Some(pause) => pause.during(ask),
+            None => ask(),
+        }?;
         let secret = SecretString::from(answer);
         answers.insert(key.to_owned(), secret.clone());
         Some(secret)

@@ -17,6 +17,8 @@ use super::treat::{Heading, Manner, carry_out};
 
 /// Observe hosts and say what falls short of the playbook's baselines; writes nothing on them
 #[derive(clap::Args)]
+#[command(override_usage = "seawall check [OPTIONS] <PLAYBOOK> -i <FILE|HOSTS>
+       seawall check [OPTIONS] <PLAYBOOK> --snapshot <FILE>")]
 pub struct Args {
     #[command(flatten)]
     documents: Documents,
@@ -32,13 +34,18 @@ pub fn run(mut args: Args) -> anyhow::Result<u8> {
         return check_snapshot(args, &path);
     }
     let ready = args.documents.prepare()?;
-    let heading = heading("check", &args.documents, &ready);
+    // Diffs are of what would be changed, so there must be a plan. Neither writes anything.
+    let (verb, mode) = match args.manner.diff {
+        true => ("dry-run", Mode::DryRun),
+        false => ("check", Mode::Check),
+    };
+    let heading = heading(verb, &args.documents, &ready);
     let settings = |id| {
         let only = args.documents.clone();
         Settings {
             sessions: args.manner.at_once,
             wanted: Arc::new(move |rule| only.wants(rule)),
-            ..Settings::new(id, Mode::Check, today())
+            ..Settings::new(id, mode, today())
         }
     };
     let jobs = filtered(&args.documents, &ready)?;
@@ -103,9 +110,14 @@ pub fn heading(verb: &'static str, documents: &Documents, ready: &Ready) -> Head
 
 /// Judges a snapshot that was saved before, against today's documents.
 fn check_snapshot(mut args: Args, path: &std::path::Path) -> anyhow::Result<u8> {
-    let text = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let snapshot: Snapshot = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not a snapshot of ours", path.display()))?;
+    let text =
+        std::fs::read(path).with_context(|| format!("reading the snapshot {}", path.display()))?;
+    let snapshot: Snapshot = serde_json::from_slice(&text).with_context(|| {
+        format!(
+            "{} is not a snapshot (a run's folder has some: snapshot-HOST-before.json)",
+            path.display()
+        )
+    })?;
     anyhow::ensure!(
         snapshot.format == 1,
         "{} has format {}, and this version reads format 1",

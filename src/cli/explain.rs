@@ -31,7 +31,10 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         let hint = nearest(&args.rule, rules.iter().map(|l| l.rule.id.as_str()))
             .map(|n| format!("; did you mean `{n}`?"))
             .unwrap_or_default();
-        anyhow::bail!("no rule is `{}`{hint}", args.rule);
+        anyhow::bail!(
+            "no rule and no kind of resource is `{}`{hint} (`seawall rules` lists the rules; --in names a document that has more)",
+            args.rule
+        );
     };
     say(&explanation(loaded)?)?;
     Ok(0)

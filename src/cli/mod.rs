@@ -28,7 +28,7 @@ run back.";
 const CODES: &str = "Exit codes:
   0  all as demanded
   1  findings, or a change that failed
-  2  it could not run (bad documents, bad arguments, no state folder)
+  2  it could not run (bad documents, bad arguments, no state folder), or was interrupted
   3  some host was not seen
 
 Environment:
@@ -86,10 +86,23 @@ pub fn main() -> u8 {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("seawall: {error:#}");
+            eprintln!("seawall: {}", told(&error));
             code::NOT_RUN
         }
     }
+}
+
+/// An error with its causes; one that already tells its cause does not tell it twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// The whole command line, for completions.

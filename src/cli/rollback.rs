@@ -13,6 +13,7 @@ use crate::host::probe::Queries;
 use crate::host::rules::RuleSet;
 use crate::host::run::{self, Mode, Rollback, Settings};
 use crate::host::snapshot::Snapshot;
+use crate::journal::RunFolder;
 use crate::report::{self, Confirm, RunView};
 
 use super::setup::{read_inventory, target, today};
@@ -22,7 +23,7 @@ use super::treat::{Heading, Manner, carry_out, runs};
 /// its state
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: its id, a beginning of it, or `latest`
+    /// The run: its id, a beginning of it, or `latest`, the last that changed a host
     run: String,
     /// The inventory that says how the run's hosts are reached
     #[arg(short, long, value_name = "FILE|HOSTS")]
@@ -41,7 +42,10 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<u8> {
-    let folder = runs()?.find(&args.run)?;
+    let folder = match args.run.as_str() {
+        "latest" => latest_change()?,
+        run => runs()?.find(run)?,
+    };
     let original =
         RunId::new(&folder.id).ok_or_else(|| anyhow::anyhow!("{} is not a run's id", folder.id))?;
     let view = report::load(&folder.path)?;
@@ -67,6 +71,19 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         };
         run::rollback(hosts, original, rule, force, settings, reach, recorder)
     })
+}
+
+/// The last `apply` that a host has kept. Checks after it do not count, nor do rollbacks.
+fn latest_change() -> anyhow::Result<RunFolder> {
+    for folder in runs()?.list()? {
+        let Ok(view) = report::load(&folder.path) else {
+            continue;
+        };
+        if view.verb == "apply" && view.hosts.iter().any(|h| h.confirm == Confirm::Kept) {
+            return Ok(folder);
+        }
+    }
+    anyhow::bail!("no run that is kept has changed a host; `seawall runs` lists them")
 }
 
 /// The run's hosts that were changed and kept it, with what its folder says of each.
@@ -105,7 +122,7 @@ fn chosen(
         let before: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "before"))?;
         let after: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "after"))?;
         out.push(Rollback {
-            target: target(known),
+            target: target(known, inventory),
             plan,
             rules: Arc::new(RuleSet::of_queries(queries)?),
             before,

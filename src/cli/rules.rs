@@ -1,7 +1,11 @@
 //! `seawall rules [DOCUMENT…]`
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
+
+use crate::document::LoadedRule;
+use crate::host::resource::AnyResource;
 
 use super::say;
 use super::setup::{Rules, load_rules};
@@ -22,6 +26,30 @@ pub struct Args {
     json: bool,
 }
 
+/// Nothing fits: what there is.
+fn nothing(args: &Args, rules: &[LoadedRule<AnyResource>]) -> anyhow::Result<()> {
+    let areas: BTreeSet<&str> = rules.iter().map(|l| l.rule.area.as_str()).collect();
+    if let Some(area) = &args.area
+        && !areas.contains(area.as_str())
+    {
+        let areas: Vec<&str> = areas.into_iter().collect();
+        anyhow::bail!(
+            "--area: no rule is in `{area}`; there are {}",
+            areas.join(", ")
+        );
+    }
+    if let Some(control) = &args.control {
+        let known = rules.iter().flat_map(|l| l.rule.controls.keys());
+        let known: BTreeSet<&str> = known.map(String::as_str).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        anyhow::bail!(
+            "--control: no rule serves `{control}`; the frameworks are {}",
+            known.join(", ")
+        );
+    }
+    Ok(())
+}
+
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let Rules { rules, .. } = load_rules(&args.documents)?;
     let chosen: Vec<_> = rules
@@ -40,6 +68,9 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             })
         })
         .collect();
+    if chosen.is_empty() {
+        nothing(&args, &rules)?;
+    }
     if args.json {
         let mut text = serde_json::to_string_pretty(&chosen)?;
         text.push('\n');

@@ -37,7 +37,8 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         }
     }
     if out.is_empty() {
-        out.push_str("no run is kept yet\n");
+        let state = crate::journal::state_dir(|name| std::env::var_os(name))?;
+        writeln!(out, "no run is kept yet in {}", state.display())?;
     }
     say(&out)?;
     Ok(0)

@@ -93,6 +93,7 @@ impl Documents {
             anyhow::bail!("which hosts? Give an inventory with -i (a file, or host names)");
         };
         let (inventory, mut documents) = read_inventory(given)?;
+        refuse_other_kind(&self.playbook, "playbook")?;
         let facts = fact_names();
         let loading = Loading {
             files: &Disk,
@@ -122,7 +123,7 @@ impl Documents {
         for host in &hosts {
             let rules = sets.of(host)?;
             jobs.push(Job {
-                target: target(host),
+                target: target(host, &inventory),
                 rules,
             });
         }
@@ -179,7 +180,8 @@ impl Documents {
         if self.limit.is_empty() {
             anyhow::ensure!(
                 !chosen.is_empty(),
-                "the playbook's `hosts` choose none of the inventory's {} hosts",
+                "the playbook's `hosts` ({}) choose none of the inventory's {} hosts",
+                loaded.playbook.hosts.join(", "),
                 inventory.hosts.len()
             );
             return Ok(chosen);
@@ -207,15 +209,55 @@ pub fn read_inventory(given: &str) -> anyhow::Result<(Inventory, BTreeMap<String
         let inventory = inventory::load("the command line", &text, home.as_deref());
         return Ok((checked(inventory)?, BTreeMap::new()));
     }
-    let text = Disk
-        .read(path)
-        .map_err(|why| anyhow::anyhow!("reading the inventory {given}: {why}"))?;
+    let text = Disk.read(path).map_err(|why| {
+        let hint = match given.contains('/') || path.exists() {
+            true => String::new(),
+            false => format!(" (if it is a host and no file, write `-i {given},`)"),
+        };
+        anyhow::anyhow!("reading the inventory {given}: {why}{hint}")
+    })?;
+    refuse_other_kind(path, "inventory")?;
     let hash = crate::host::plan::text_hash(&text);
     let inventory = inventory::load(given, &text, home.as_deref());
     Ok((
         checked(inventory)?,
         BTreeMap::from([(given.to_owned(), hash)]),
     ))
+}
+
+/// Fails where a document is plainly one of the other kinds, as it says itself in its first key:
+/// one sentence, not a mistake for each of its lines.
+fn refuse_other_kind(path: &Path, wanted: &str) -> anyhow::Result<()> {
+    let Ok(text) = Disk.read(path) else {
+        return Ok(());
+    };
+    let is = |kind: &str| {
+        text.lines()
+            .any(|l| l.strip_prefix(kind).is_some_and(|l| l.starts_with(':')))
+    };
+    if is(wanted) {
+        return Ok(());
+    }
+    for (kind, a, place) in [
+        ("playbook", "a playbook", "it is the first argument"),
+        (
+            "baseline",
+            "a baseline",
+            "a playbook names it under `baselines`",
+        ),
+        ("inventory", "an inventory", "it goes behind -i"),
+    ] {
+        anyhow::ensure!(
+            kind == wanted || !is(kind),
+            "{} is {a}, and {} is wanted here; {place}",
+            path.display(),
+            match wanted {
+                "inventory" => "an inventory",
+                _ => "a playbook",
+            }
+        );
+    }
+    Ok(())
 }
 
 /// Rules without hosts.
@@ -272,8 +314,17 @@ fn select<'i>(
     patterns: &[String],
     whose: &str,
 ) -> anyhow::Result<Vec<&'i Host>> {
-    inventory::select(inventory, patterns)
-        .map_err(|unknown| anyhow::anyhow!("{whose}: the inventory has no {}", unknown.join(", ")))
+    inventory::select(inventory, patterns).map_err(|unknown| {
+        let near = unknown
+            .first()
+            .and_then(|name| crate::document::diagnostic::nearest(name, inventory.names()))
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
+        anyhow::anyhow!(
+            "{whose}: the inventory has no host or group `{}`{near}",
+            unknown.join("`, `")
+        )
+    })
 }
 
 fn checked(result: Result<Inventory, Vec<Diagnostic>>) -> anyhow::Result<Inventory> {
@@ -298,8 +349,30 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
+/// A jump host that the inventory knows by this name is reached where and as the inventory says.
+fn jump(named: &str, inventory: &Inventory) -> String {
+    let (user, name) = match named.split_once('@') {
+        Some((user, name)) => (Some(user), name),
+        None => (None, named),
+    };
+    let Some(known) = inventory.hosts.iter().find(|h| h.name == name) else {
+        return named.to_owned();
+    };
+    let mut out = String::new();
+    if let Some(user) = user.or(known.user.as_deref()) {
+        out = format!("{user}@");
+    }
+    let address = known.address.as_deref().unwrap_or(name);
+    match known.port {
+        Some(port) if address.contains(':') => out.push_str(&format!("[{address}]:{port}")),
+        Some(port) => out.push_str(&format!("{address}:{port}")),
+        None => out.push_str(address),
+    }
+    out
+}
+
 /// How the inventory's host is reached.
-pub fn target(host: &Host) -> Target {
+pub fn target(host: &Host, inventory: &Inventory) -> Target {
     Target {
         name: host.name.clone(),
         via: if host.local { Via::Local } else { Via::Ssh },
@@ -308,7 +381,7 @@ pub fn target(host: &Host) -> Target {
         user: host.user.clone(),
         identities: host.identities.clone(),
         known_hosts: host.known_hosts.clone(),
-        jump: host.jump.clone(),
+        jump: host.jump.iter().map(|j| jump(j, inventory)).collect(),
         become_root: match host.sudo {
             Sudo::No => Become::No,
             Sudo::Yes => Become::Sudo,
@@ -493,7 +566,32 @@ pub fn is_interactive() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Host, Inventory, jump, matches};
+
+    #[test]
+    fn a_jump_host_of_the_inventory_is_found_by_its_name() {
+        let inventory = Inventory {
+            hosts: vec![
+                Host {
+                    name: "door".into(),
+                    address: Some("192.0.2.7".into()),
+                    port: Some(2022),
+                    user: Some("admin".into()),
+                    ..Host::default()
+                },
+                Host {
+                    name: "six".into(),
+                    address: Some("2001:db8::7".into()),
+                    port: Some(22),
+                    ..Host::default()
+                },
+            ],
+        };
+        assert_eq!(jump("door", &inventory), "admin@192.0.2.7:2022");
+        assert_eq!(jump("me@door", &inventory), "me@192.0.2.7:2022");
+        assert_eq!(jump("six", &inventory), "[2001:db8::7]:22");
+        assert_eq!(jump("me@elsewhere:22", &inventory), "me@elsewhere:22");
+    }
 
     #[test]
     fn globs_match_as_people_expect() {

@@ -25,7 +25,7 @@ pub struct Manner {
     /// No progress; the summary only
     #[arg(short, long)]
     pub quiet: bool,
-    /// Whole diffs, not only their beginnings
+    /// Whole diffs, not only their beginnings; with `check`, those that `apply` would make
     #[arg(long)]
     pub diff: bool,
     /// Write the HTML report here as well
@@ -41,8 +41,16 @@ pub struct Manner {
     #[arg(long)]
     pub ask_pass: bool,
     /// Hosts treated at once
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     pub at_once: usize,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("no host would ever be treated; write 1 or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a number of hosts".to_owned()),
+    }
 }
 
 /// What the first event of a run says, beyond what the run knows of itself.
@@ -86,15 +94,24 @@ where
     F: Future<Output = Result<RunEnd, String>>,
 {
     let begun = Instant::now();
-    let (id, writer) = runs()?.create(Arc::new(SystemClock), || {
-        uuid::Uuid::new_v4().as_u128() as u32
-    })?;
+    let (id, writer) = runs()?
+        .create(Arc::new(SystemClock), || {
+            uuid::Uuid::new_v4().as_u128() as u32
+        })
+        .map_err(|e| {
+            anyhow::anyhow!(
+                "{e}; nothing was done: set SEAWALL_STATE_DIR to a folder that you can write to"
+            )
+        })?;
     let run = RunId::new(&id).ok_or_else(|| anyhow::anyhow!("the run's id {id} is not one"))?;
     let journal = Journal::new(writer);
+    let mut pause = None;
     if !manner.quiet && !manner.json {
         let mut progress = Progress::new(progress_mode());
+        pause = progress.pause();
         journal.subscribe(Box::new(move |record| progress.take(record)));
     }
+    let changes = heading.verb == "apply" || heading.verb == "rollback";
     journal.append(&Event::RunStarted {
         run: id,
         verb: heading.verb.into(),
@@ -112,7 +129,7 @@ where
         journal.append(&Event::RulesExplained { why: heading.why })?;
     }
     let reach: Arc<dyn Reach> = Arc::new(AnyReach {
-        ssh: SshReach::new(ssh_options(manner)),
+        ssh: SshReach::new(ssh_options(manner, pause)),
         local: LocalReach::default(),
     });
     let recorder: Arc<dyn Recorder> = Arc::new(ToJournal(journal.clone()));
@@ -125,9 +142,12 @@ where
                 Ok(end) => (end.code(), end.stopped),
                 Err(why) => (code::NOT_RUN, Some(why)),
             },
-            signal = interrupted() => (code::NOT_RUN, Some(format!(
-                "{signal}; hosts that were being changed undo it by themselves"
-            ))),
+            signal = interrupted() => (code::NOT_RUN, Some(match changes {
+                true => format!(
+                    "{signal}; a host that was being changed undoes it by itself when its window ends"
+                ),
+                false => format!("{signal}; nothing was changed on any host"),
+            })),
         }
     });
     // Connections under way are dropped: their hosts were told everything that they must know.
@@ -160,18 +180,25 @@ fn terminal_size() -> Option<(usize, usize)> {
 /// What is said at the end, made from the journal alone.
 fn tell(manner: &Manner, journal: &Journal, inventory: Option<String>) -> anyhow::Result<()> {
     let view = report::load(&journal.dir())?;
+    // First what is at hand: a report that cannot be written must not hide how it went.
+    if manner.json {
+        super::say(&report::json::text(&view)?)?;
+    } else {
+        super::say(&summary(&view, manner.diff, inventory))?;
+    }
+    let done = |error: anyhow::Error| {
+        anyhow::anyhow!(
+            "{error}; the run itself is done and kept: `seawall report {}` writes its report again",
+            view.run
+        )
+    };
     if let Some(path) = &manner.html {
-        write(path, &report::html::text(&view)?)?;
+        write(path, &report::html::text(&view)?).map_err(done)?;
     }
     if let Some(path) = &manner.junit {
-        write(path, &report::junit::text(&view))?;
+        write(path, &report::junit::text(&view)).map_err(done)?;
     }
-    if manner.json {
-        let mut text = serde_json::to_string_pretty(&report::json::document(&view))?;
-        text.push('\n');
-        return super::say(&text);
-    }
-    super::say(&summary(&view, manner.diff, inventory))
+    Ok(())
 }
 
 /// The terminal summary, as wide and as colourful as standard output allows.
@@ -201,8 +228,8 @@ pub fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
         .map_err(|e| anyhow::anyhow!("writing {}: {e}", path.display()))
 }
 
-fn ssh_options(manner: &Manner) -> SshOptions {
-    let prompt = Prompt::new(manner.ask_pass);
+fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
+    let prompt = Prompt::new(manner.ask_pass, pause);
     SshOptions {
         accept_new: manner.accept_new,
         passwords: manner.ask_pass,
@@ -230,7 +257,8 @@ async fn interrupted() -> &'static str {
 fn who() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| "?".into());
+        // SAFETY: it has no arguments and cannot fail.
+        .unwrap_or_else(|_| format!("uid {}", unsafe { libc::getuid() }));
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     crate::shell::clean(&format!("{user}@{}", machine.trim()), 100)
 }

@@ -114,7 +114,10 @@ impl<'a> Shelf<'a> {
         let names = self.files.names(directory);
         let near = super::diagnostic::nearest(
             wrong.as_deref().unwrap_or_default(),
-            names.iter().map(String::as_str),
+            names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| Some(*name) != wrong.as_deref()),
         );
         match (near, from) {
             (Some(near), _) => error.help(format!(

@@ -68,7 +68,7 @@ pub enum Edit {
         separator: Separator,
         fold: bool,
     },
-    /// This line is there. Where `replaces` (a regular expression) matches lines, the first of
+    /// This line, which is not empty, is there. Where `replaces` (a regular expression) matches lines, the first of
     /// them becomes it and the others go; else it is appended, or put first where `first` is set.
     Line {
         line: String,

@@ -7,7 +7,7 @@ use crate::model::{Finding, Status};
 
 use super::judge::Judged;
 use super::plan::Plan;
-use super::snapshot::Snapshot;
+use super::snapshot::{Seen, Snapshot};
 
 /// How each step ended, by its id, with the host's words (cleaned).
 pub type Outcomes = BTreeMap<String, (StepOutcome, Option<String>)>;
@@ -64,18 +64,35 @@ fn not_brought_about(rule: &str, plan: &Plan, outcomes: &Outcomes) -> Option<Str
 }
 
 /// What differs between two snapshots, one line each, at most 20: the proof that a host is as it
-/// was. Times and pending runs do not count.
+/// was.
+///
+/// What a host does by itself does not count: the time, a pending run, the size of a directory or
+/// of a file whose text no rule asks for, and which files there are under /var/log.
 pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<String> {
-    let value = |s: &Snapshot| {
+    let value = |s: &Snapshot, other: &Snapshot| {
         let mut s = s.clone();
         s.taken.clear();
         s.facts.pending_run = None;
+        s.globs.retain(|pattern, _| !is_log(pattern));
+        s.files
+            .retain(|path, _| !is_log(path) || other.files.contains_key(path));
+        for state in s.files.values_mut() {
+            if let Seen::Yes(state) = state
+                && state.content.yes().is_none()
+            {
+                state.size = 0;
+            }
+        }
         serde_json::to_value(s).unwrap_or_default()
     };
     let mut out = Vec::new();
-    compare("", &value(before), &value(after), &mut out);
+    compare("", &value(before, after), &value(after, before), &mut out);
     out.truncate(20);
     out
+}
+
+fn is_log(path: &str) -> bool {
+    path.starts_with("/var/log/")
 }
 
 fn compare(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut Vec<String>) {
@@ -99,5 +116,53 @@ fn compare(path: &str, a: &serde_json::Value, b: &serde_json::Value, out: &mut V
         }
         (a, b) if a != b => out.push(crate::shell::clean(&format!("{path}: {a} is now {b}"), 300)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::snapshot::{FileKind, FileState};
+
+    fn file(size: u64, text: Option<&str>) -> Seen<FileState> {
+        Seen::Yes(FileState {
+            kind: FileKind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            owner: "root".into(),
+            group: "root".into(),
+            size,
+            link: None,
+            content: text.map_or_else(Default::default, |t| Seen::Yes(t.into())),
+        })
+    }
+
+    #[test]
+    fn what_a_run_changed_and_did_not_put_back_is_a_difference() {
+        let mut before = Snapshot::default();
+        before.sysctls.insert("a".into(), Seen::Yes("0".into()));
+        before.files.insert("/etc/x".into(), file(1, Some("x")));
+        let mut after = before.clone();
+        after.taken = "later".into();
+        assert_eq!(differences(&before, &after), Vec::<String>::new());
+        after
+            .sysctls
+            .insert("a".into(), Seen::Yes("1\u{1b}[2J".into()));
+        after.files.insert("/etc/x".into(), file(1, Some("y")));
+        after.files.insert("/etc/new".into(), file(1, Some("y")));
+        let found = differences(&before, &after);
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found.iter().all(|l| !l.contains('\u{1b}')), "{found:?}");
+    }
+
+    #[test]
+    fn what_a_host_does_by_itself_is_none() {
+        let mut before = Snapshot::default();
+        before.files.insert("/var/log/x".into(), file(1, None));
+        let mut after = Snapshot::default();
+        after.files.insert("/var/log/x".into(), file(9, None));
+        after.files.insert("/var/log/new".into(), file(9, None));
+        assert_eq!(differences(&before, &after), Vec::<String>::new());
     }
 }

@@ -77,8 +77,6 @@ pub enum LabError {
     },
     #[error("interrupted; what was made so far has been taken down")]
     Interrupted,
-    #[error("lab `{name}` is not all gone: {left}. Run `seawall lab down --name {name}` once more")]
-    Left { name: String, left: String },
 }
 
 fn known_labs(known: &[String]) -> String {

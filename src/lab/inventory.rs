@@ -24,10 +24,13 @@ pub(super) fn text(state: &State, identity: &Path, known_hosts: &Path) -> String
 
 /// A host's lines: by name and by each of its addresses.
 pub(super) fn known_hosts(host: &HostState, public: &[String]) -> String {
-    let mut names = vec![&host.name, &host.address, &host.address6];
-    names.extend(host.slow_address.as_ref());
-    let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
-    let names = names.join(",");
+    let HostState {
+        name,
+        address,
+        address6,
+        ..
+    } = host;
+    let names = format!("{name},{address},{address6}");
     public
         .iter()
         .map(|key| format!("{names} {key}\n"))

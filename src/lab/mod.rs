@@ -36,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The labs' cgroups are in here, in each hierarchy.
 const CGROUP: &str = "seawall-lab";
 
+/// Where the hosts' changes are that are kept on disk.
+const DISK: &str = "/var/lib/seawall-lab";
+
 /// How a lab is to be.
 #[derive(Clone)]
 pub struct Options<'a> {
@@ -387,10 +390,15 @@ impl Lab {
         }
         match fs::remove_dir_all(&state.work) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).doing("removing", &state.work)
+                return Err(e).doing("removing", &state.work);
             }
-            _ => Ok(()),
+            _ => {}
         }
+        if state.disk {
+            // Shared by all labs on disk; only an empty folder goes.
+            let _ = fs::remove_dir(DISK);
+        }
+        Ok(())
     }
 }
 
@@ -416,7 +424,9 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
     }
     let mut labs = Vec::new();
     for other in &names {
-        labs.extend(State::read(other)?);
+        // One that we can't read must not keep us from ours: its bridge and its route still keep
+        // us off its subnet.
+        labs.extend(State::read(other).ok().flatten());
     }
     let network = network::claim(&labs)?;
     let prefix = options.prefix.as_ref().unwrap_or(name);
@@ -425,12 +435,11 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         link: format!("{}h{number}", network.bridge),
         address: network.address(network::FIRST + number),
         address6: network.address6(network::FIRST + number),
-        slow_address: None,
     };
     let hosts: Vec<HostState> = (1..=count).map(host).collect();
     let work = match options.disk {
         false => dir.join("work"),
-        true => Path::new("/var/lib/seawall-lab").join(name),
+        true => Path::new(DISK).join(name),
     };
     fs::create_dir_all(&dir).doing("making", &dir)?;
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).doing("changing", &dir)?;
@@ -443,7 +452,6 @@ fn claim(count: usize, options: &Options, base: PathBuf) -> Result<State, LabErr
         network,
         cgroup: format!("{CGROUP}/{name}"),
         hosts,
-        delay_ms: None,
     };
     state.write()?;
     let running: usize = labs.iter().map(|l| l.hosts.len()).sum();

@@ -15,9 +15,9 @@ pub(super) const ROOT: &str = "/run/seawall/lab";
 const FILE: &str = "state.json";
 const VERSION: u32 = 1;
 
-/// Everything that there is of one lab.
+/// Everything that there is of one lab. Fields that a newer version adds are passed over, so that
+/// any version can take down what another one raised.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct State {
     pub version: u32,
     pub name: String,
@@ -30,13 +30,10 @@ pub(super) struct State {
     /// Below each cgroup hierarchy's root.
     pub cgroup: String,
     pub hosts: Vec<HostState>,
-    /// One way, of the slow path.
-    pub delay_ms: Option<u64>,
 }
 
 /// One lab's own subnet: a bridge with the machine's address, and a cable to each host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Network {
     pub bridge: String,
     /// The first three octets of the /24.
@@ -44,15 +41,12 @@ pub(super) struct Network {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct HostState {
     pub name: String,
     /// The machine's end of the cable.
     pub link: String,
     pub address: String,
     pub address6: String,
-    /// Over the slow path, if there is one.
-    pub slow_address: Option<String>,
 }
 
 impl Network {

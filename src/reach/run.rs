@@ -136,7 +136,7 @@ impl Exec<'_> {
         }
         let missing = || {
             ReachError::new(Phase::Sudo, "there is no password for sudo")
-                .hint("give one, or allow the account NOPASSWD")
+                .hint("run it on a terminal, which asks for it, or allow the account NOPASSWD")
         };
         let ask = self.options.ask.clone().ok_or_else(missing)?;
         let name = self.name.to_owned();

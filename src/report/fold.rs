@@ -249,9 +249,19 @@ impl RunView {
         self.hosts.iter().filter(|host| !host.was_seen())
     }
 
-    /// Whether it is a verb that changes hosts.
+    /// Whether a finding is of a host that was seen.
+    pub fn is_of_seen_host(&self, finding: &Finding) -> bool {
+        !self.not_seen().any(|host| host.name == finding.host)
+    }
+
+    /// Whether it is a verb that changes hosts, or says what it would change.
     pub fn changes_hosts(&self) -> bool {
         self.verb != "check"
+    }
+
+    /// Whether it says what it would change, and changes nothing.
+    pub fn is_rehearsal(&self) -> bool {
+        self.verb == "dry-run"
     }
 }
 
@@ -280,7 +290,9 @@ pub fn host_of(event: &Event) -> Option<&str> {
 impl HostView {
     /// Whether it was judged, or (where nothing is judged, as in a rollback) did what it was told.
     pub fn was_seen(&self) -> bool {
-        !self.findings.is_empty()
+        // A host that was never observed has findings too: each of its rules, unknown.
+        !self.snapshots.is_empty()
+            || self.findings.iter().any(|f| f.status != Status::Unknown)
             || matches!(
                 self.outcome,
                 Some(HostOutcome::Clean | HostOutcome::Changed)

@@ -110,7 +110,9 @@ pub struct AreaRow {
 /// Areas, the one with the most that fails or is unknown first.
 pub fn areas(view: &RunView) -> Vec<AreaRow> {
     let mut rows: BTreeMap<&str, AreaRow> = BTreeMap::new();
-    for finding in view.findings() {
+    // A host that was not seen would be the same in each of them.
+    let seen = view.hosts.iter().filter(|host| host.was_seen());
+    for finding in seen.flat_map(|host| &host.findings) {
         let row = rows.entry(&finding.area).or_insert_with(|| AreaRow {
             area: finding.area.clone(),
             counts: Counts::default(),

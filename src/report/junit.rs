@@ -76,11 +76,15 @@ fn case(out: &mut String, finding: &Finding) {
     };
     let message = match (finding.status, &finding.reason, &finding.waiver) {
         (Status::Fail, ..) => format!(
-            "{} ({}): expected {}, is {}",
+            "{} ({}): expected {}, is {}{}",
             finding.title,
             finding.severity.word(),
             finding.expected,
-            finding.actual
+            finding.actual,
+            match &finding.reason {
+                Some(reason) => format!(" ({reason})"),
+                None => String::new(),
+            }
         ),
         (Status::Waived, _, Some(waiver)) => format!(
             "waived until {} by {}: {}",

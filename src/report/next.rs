@@ -26,14 +26,21 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
     if let Some(worst) = failing.first() {
         say(
             format!("seawall explain {}", word(&worst.finding.rule)),
-            "why the worst of it matters, and what would be done".to_owned(),
+            match view.verb.as_str() {
+                "check" | "dry-run" => "why the worst of it matters, and what would be done",
+                _ => "why the worst of it matters, and how to accept it for a while (a waiver)",
+            }
+            .to_owned(),
         );
     }
     let fixable = failing.iter().filter(|g| g.finding.fixable).count();
-    if view.verb == "check" && fixable > 0 {
+    if matches!(view.verb.as_str(), "check" | "dry-run") && fixable > 0 {
         say(
             format!("seawall apply {tail}"),
-            format!("brings about {fixable} of the {}", failing.len()),
+            match failing.len() - fixable {
+                0 => format!("brings about all {fixable} that fail"),
+                rest => format!("brings about {fixable} that fail; {rest} are for a person"),
+            },
         );
     }
     let doubtful: Vec<&str> = view
@@ -54,6 +61,13 @@ pub fn next_steps(view: &RunView, inventory: Option<&str>) -> Vec<NextStep> {
         say(
             format!("seawall check {tail}{limit}"),
             "looks again at what was not seen".to_owned(),
+        );
+    }
+    let stopped = view.ended.as_ref().is_none_or(|e| e.stopped.is_some());
+    if view.verb == "apply" && stopped && doubtful.is_empty() {
+        say(
+            format!("seawall check {tail}"),
+            "shows how the hosts stand, once their windows have ended".to_owned(),
         );
     }
     if view.verb == "rollback" {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -29,6 +31,23 @@ pub struct Progress {
     output: Output,
 }
 
+/// Takes the bars off the terminal while a person is asked something.
+#[derive(Clone)]
+pub struct Pause {
+    bar: ProgressBar,
+    asking: Arc<AtomicBool>,
+}
+
+impl Pause {
+    /// Events that come meanwhile are not held up: they show when the bars are back.
+    pub fn during<T>(&self, question: impl FnOnce() -> T) -> T {
+        self.asking.store(true, Ordering::SeqCst);
+        let answer = self.bar.suspend(question);
+        self.asking.store(false, Ordering::SeqCst);
+        answer
+    }
+}
+
 enum Output {
     Bars(Bars),
     Plain(Box<dyn Write + Send>),
@@ -46,6 +65,14 @@ impl Progress {
                 Mode::Plain(to) => Output::Plain(to),
                 Mode::Quiet => Output::Quiet,
             },
+        }
+    }
+
+    /// For prompts, where there are bars.
+    pub fn pause(&self) -> Option<Pause> {
+        match &self.output {
+            Output::Bars(bars) => Some(bars.pause.clone()),
+            _ => None,
         }
     }
 
@@ -302,6 +329,9 @@ fn alarm(host: &str, text: &str) -> Option<Line> {
 struct Bars {
     total: ProgressBar,
     most: usize,
+    pause: Pause,
+    /// Lines that came while a person was asked.
+    held: Vec<String>,
 }
 
 impl Bars {
@@ -314,14 +344,23 @@ impl Bars {
         // The clock goes on between events.
         total.enable_steady_tick(std::time::Duration::from_millis(250));
         Bars {
+            pause: Pause {
+                bar: total.clone(),
+                asking: Arc::default(),
+            },
+            held: Vec::new(),
             total,
             most: height.saturating_sub(4).clamp(1, 16),
         }
     }
 
     fn show(&mut self, tracker: &Tracker, said: Option<Line>) {
-        if let Some(line) = said {
-            self.total.println(line.text);
+        self.held.extend(said.map(|line| line.text));
+        if self.pause.asking.load(Ordering::SeqCst) {
+            return;
+        }
+        for line in self.held.drain(..) {
+            self.total.println(line);
         }
         self.total.set_prefix(tracker.verb.clone());
         self.total.set_length(tracker.hosts.len() as u64);
@@ -332,6 +371,9 @@ impl Bars {
 
 impl Drop for Bars {
     fn drop(&mut self) {
+        for line in self.held.drain(..) {
+            self.total.println(line);
+        }
         self.total.finish_and_clear();
     }
 }
@@ -368,7 +410,7 @@ fn visible(tracker: &Tracker, most: usize) -> Vec<(&str, Stage)> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::report::fixture;

@@ -112,7 +112,8 @@ impl Score {
             }
             rules.insert(&finding.rule, weight);
         }
-        let not_seen = view.not_seen().count() as u64;
+        let untold = view.not_seen().filter(|host| findings(host).is_empty());
+        let not_seen = untold.count() as u64;
         score.open += not_seen * rules.values().sum::<u64>();
         score
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::fold::Confirm;
 use super::group::{FindingGroup, areas, groups};
 use super::paint::{Ink, Paint};
-use super::words::{badness, count, duration, outcome_word, pad, whom, widest, wrap};
+use super::words::{badness, count, duration, outcome_word, pad, some, whom, widest, wrap};
 use super::{Counts, HostView, RunView, Score};
 use crate::journal::HostOutcome;
 use crate::model::{Severity, Status};
@@ -73,11 +73,10 @@ impl Terminal {
         } else {
             &view.playbook_title
         };
-        let mut facts = vec![
-            clean(title, 60),
-            count(view.hosts.len(), "host"),
-            format!("{} each", count(view.rules, "rule")),
-        ];
+        let mut facts = vec![clean(title, 60), count(view.hosts.len(), "host")];
+        if view.rules > 0 {
+            facts.push(format!("{} each", count(view.rules, "rule")));
+        }
         if let Some(ending) = &view.ended {
             facts.push(duration(ending.millis));
         }
@@ -211,21 +210,37 @@ impl Terminal {
         if found.is_empty() {
             return;
         }
-        let aside = if view.changes_hosts() {
-            "still not as demanded, worst first"
-        } else {
-            "worst first"
+        let fixable = found.iter().filter(|g| g.finding.fixable).count();
+        let aside = match view.verb.as_str() {
+            "check" | "dry-run" => format!(
+                "worst first; apply can bring about {fixable} of {}",
+                count(found.len(), "rule")
+            ),
+            _ => "still not as demanded, worst first".to_owned(),
         };
-        self.heading(out, "Failing", aside);
+        self.heading(out, "Failing", &aside);
         self.finding_rows(out, view, &found);
     }
 
     fn not_seen(&self, out: &mut String, view: &RunView) {
-        let found = groups(view, |f| f.status == Status::Unknown);
-        if found.is_empty() {
+        let found = groups(view, |f| {
+            f.status == Status::Unknown && view.is_of_seen_host(f)
+        });
+        let hosts: Vec<String> = view.not_seen().map(|h| clean(&h.name, 40)).collect();
+        if found.is_empty() && hosts.is_empty() {
             return;
         }
         self.heading(out, "Not seen", "unknown is not a pass");
+        if !hosts.is_empty() {
+            let text = format!(
+                "nothing of {} ({}): see above",
+                count(hosts.len(), "host"),
+                some(&hosts, 12)
+            );
+            for line in wrap(&text, self.style.width.saturating_sub(4), 3) {
+                let _ = writeln!(out, "  {line}");
+            }
+        }
         self.finding_rows(out, view, &found);
     }
 
@@ -376,14 +391,19 @@ impl Terminal {
             return;
         }
         self.heading(out, "Next", "");
-        let width = widest(steps.iter().map(|step| step.command.as_str()), 70);
+        let width = widest(steps.iter().map(|step| step.command.as_str()), 200);
+        let aside = widest(steps.iter().map(|step| step.what_for.as_str()), 200);
+        let beside = 2 + width + 2 + aside <= self.style.width;
         for step in steps {
-            let _ = writeln!(
-                out,
-                "  {}  {}",
-                self.paint.ink(Ink::Bold, &pad(&step.command, width)),
-                self.paint.ink(Ink::Dim, &step.what_for)
-            );
+            let what_for = self.paint.ink(Ink::Dim, &step.what_for);
+            // A command is never broken: it is there to be copied.
+            if beside {
+                let command = self.paint.ink(Ink::Bold, &pad(&step.command, width));
+                let _ = writeln!(out, "  {command}  {what_for}");
+            } else {
+                let command = self.paint.ink(Ink::Bold, &step.command);
+                let _ = writeln!(out, "  {command}\n      {what_for}");
+            }
         }
     }
 }
@@ -455,13 +475,16 @@ fn finding_text(group: &FindingGroup, room: usize) -> String {
     } else if let Some(reason) = &finding.reason {
         let _ = write!(text, " ({})", clean(reason, 200));
     }
+    // The reason of one that has expired says so itself; whom to ask is missing there.
     if let Some(waiver) = finding.waiver.as_ref().filter(|w| w.expired) {
-        let _ = write!(
-            text,
-            " (the waiver of {} expired on {})",
-            clean(&waiver.owner, 40),
-            clean(&waiver.expires, 10)
-        );
+        if finding.reason.is_none() {
+            let _ = write!(
+                text,
+                " (its waiver expired on {})",
+                clean(&waiver.expires, 10)
+            );
+        }
+        let _ = write!(text, " (owner: {})", clean(&waiver.owner, 40));
     }
     text
 }

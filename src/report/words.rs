@@ -29,8 +29,10 @@ pub fn outcome_word(outcome: HostOutcome) -> &'static str {
     }
 }
 
-pub fn step_word(outcome: Option<StepOutcome>) -> (&'static str, Ink) {
+/// What became of a step; in a rehearsal nothing does.
+pub fn step_word(outcome: Option<StepOutcome>, rehearsal: bool) -> (&'static str, Ink) {
     match outcome {
+        None if rehearsal => ("would do", Ink::Cool),
         Some(StepOutcome::Done) => ("done", Ink::Good),
         Some(StepOutcome::Stale) => ("stale", Ink::Warn),
         Some(StepOutcome::Failed) => ("failed", Ink::Bad),
@@ -145,7 +147,7 @@ pub fn wrap(text: &str, width: usize, lines: usize) -> Vec<String> {
     if out.len() > lines {
         out.truncate(lines);
         if let Some(last) = out.last_mut() {
-            while last.chars().count() >= width {
+            while last.chars().count() >= width || last.ends_with(['…', ' ']) {
                 last.pop();
             }
             last.push('…');

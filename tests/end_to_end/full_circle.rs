@@ -101,7 +101,7 @@ fn a_snapshot_that_was_kept_is_judged_without_its_host() {
 }
 
 #[test]
-fn two_round_trips_and_few_forks() {
+fn the_journal_says_how_each_connection_was_made() {
     let site = Site::of(1);
     let live = site.treat(
         "check",

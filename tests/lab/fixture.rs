@@ -42,6 +42,10 @@ pub fn seawall() -> Command {
 
 /// Starts, once, a process that waits for the end of this one and takes down what labs it left.
 /// It holds the reading end of a pipe that the kernel closes whatever way we end.
+#[expect(
+    clippy::zombie_processes,
+    reason = "it outlives this process, and the machine's init takes its exit code"
+)]
 fn watch() {
     static WATCHER: OnceLock<std::process::ChildStdin> = OnceLock::new();
     WATCHER.get_or_init(|| {

@@ -238,3 +238,16 @@ fn the_inventory_is_one_that_seawall_reads() {
     assert_eq!(out.status.code(), Some(7));
     assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), hosts.name(1));
 }
+
+#[test]
+fn a_lab_of_another_version_is_in_nobodys_way() {
+    let other = name();
+    let dir = std::path::Path::new("/run/seawall/lab").join(&other);
+    std::fs::create_dir_all(&dir).expect("a state folder can be made");
+    std::fs::write(dir.join("state.json"), "{\"version\": 99}").expect("it can be written");
+    let hosts = take(1);
+    assert_eq!(good(hosts.ssh(0, "admin", "echo up")), "up");
+    let error = Lab::down(&other).expect_err("what it consists of is not known");
+    assert!(matches!(error, LabError::State { .. }), "{error}");
+    std::fs::remove_dir_all(&dir).expect("it can be removed");
+}

@@ -224,7 +224,7 @@ fn edits() -> impl Strategy<Value = Edit> {
             }
         }),
         (
-            "[a-c #=\n]{0,4}",
+            "[a-c#=][a-c #=\n]{0,3}",
             proptest::option::of("[a-c]"),
             any::<bool>()
         )

@@ -96,11 +96,16 @@ impl File {
             Some(FileDemand::Present) => parts.push("there".into()),
             None => {}
         }
-        if !self.owner.0.is_empty() {
-            parts.push(format!("owner {}", self.owner.joined(" or ")));
-        }
-        if !self.group.0.is_empty() {
-            parts.push(format!("group {}", self.group.joined(" or ")));
+        match (self.owner.0.as_slice(), self.group.0.as_slice()) {
+            ([], []) => {}
+            // As `actual` shows them.
+            ([owner], [group]) => parts.push(format!("{owner}:{group}")),
+            (_, []) => parts.push(format!("owner {}", self.owner.joined(" or "))),
+            ([], _) => parts.push(format!("group {}", self.group.joined(" or "))),
+            _ => {
+                parts.push(format!("owner {}", self.owner.joined(" or ")));
+                parts.push(format!("group {}", self.group.joined(" or ")));
+            }
         }
         if let Some(mode) = &self.mode {
             let how = if self.exact { "exactly " } else { "" };

@@ -345,7 +345,11 @@ impl Resource for Sshd {
         }
         // A pattern is compared with what `sshd -T` prints, which sshd spells in its own way.
         let value = self.value.iter().flat_map(|value| match &value.matches {
-            Some(_) => value.problems(),
+            Some(_) => Demand {
+                set: None,
+                ..value.clone()
+            }
+            .problems(),
             None => value.problems_to_write(),
         });
         out.extend(value.map(|p| ("value", p)));
@@ -398,7 +402,13 @@ impl Resource for Sshd {
             }
         };
         if !self.is_right(&key, &value) {
-            return Judgement::new(Verdict::Fail, expected, value);
+            // Of a long list, only what is wrong helps.
+            let wrong = self.value.as_ref().map(|d| d.forbidden(&value));
+            let actual = match wrong.filter(|wrong| !wrong.is_empty()) {
+                Some(wrong) => format!("with {}", wrong.join(", ")),
+                None => value,
+            };
+            return Judgement::new(Verdict::Fail, expected, actual);
         }
         let config = Config::of(snapshot);
         let otherwise = config

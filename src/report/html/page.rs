@@ -51,6 +51,8 @@ pub struct Page {
     waves: usize,
     stopped: Option<String>,
     changes_hosts: bool,
+    /// It tried to bring about what it could.
+    applied: bool,
     verdict: Verdict,
     score: Option<Gauge>,
     severities: Vec<Tile>,
@@ -173,6 +175,7 @@ impl Page {
             waves: view.waves.len(),
             stopped: ending.and_then(|e| e.stopped.as_deref()).map(prose),
             changes_hosts: view.changes_hosts(),
+            applied: view.changes_hosts() && !view.is_rehearsal(),
             verdict: verdict(view),
             score: gauge(view),
             severities: tiles(view),
@@ -215,6 +218,7 @@ fn kind(verb: &str) -> String {
     match verb {
         "check" => "Hardening report: what was found".into(),
         "apply" => "Hardening report: what was changed and found".into(),
+        "dry-run" => "Hardening report: what would be changed".into(),
         "rollback" => "Hardening report: what was taken back".into(),
         other => format!("Report: {}", name(other)),
     }

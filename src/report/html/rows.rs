@@ -168,7 +168,7 @@ pub fn change_rows(view: &RunView) -> Vec<ChangeRow> {
         let all = note.diff.lines().count();
         let rules: Vec<String> = note.rules.iter().map(|rule| name(rule)).collect();
         ChangeRow {
-            outcome: step_word(merged.change.outcome).0,
+            outcome: step_word(merged.change.outcome, view.is_rehearsal()).0,
             key: match merged.change.outcome {
                 Some(StepOutcome::Done) => "good",
                 Some(StepOutcome::Failed | StepOutcome::UndoFailed) => "bad",
@@ -288,7 +288,8 @@ pub fn not_seen(view: &RunView) -> Vec<NotSeen> {
         })
         .collect();
     let of = |status: Status| -> Vec<NotSeenRow> {
-        groups(view, |f| f.status == status)
+        // The hosts that were not seen are in the table above, once.
+        groups(view, |f| f.status == status && view.is_of_seen_host(f))
             .iter()
             .map(|group| NotSeenRow {
                 title: prose(&group.finding.title),

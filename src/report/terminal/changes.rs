@@ -20,7 +20,8 @@ impl Terminal {
     pub(super) fn changes(&self, out: &mut String, view: &RunView) {
         let merged = merge_changes(view);
         if merged.is_empty() {
-            if view.verb == "apply" {
+            let stopped = view.ended.as_ref().is_none_or(|e| e.stopped.is_some());
+            if view.verb != "rollback" && !stopped {
                 self.heading(
                     out,
                     "Changes",
@@ -29,18 +30,31 @@ impl Terminal {
             }
             return;
         }
+        let all: Vec<&ChangeView> = view.hosts.iter().flat_map(|host| &host.changes).collect();
+        if view.is_rehearsal() {
+            let aside = format!("{}; nothing was changed", count(all.len(), "change"));
+            self.heading(out, "Would change", &aside);
+            self.change_rows(out, view, &merged);
+            return;
+        }
         let (heading, wanted, word) = match view.verb.as_str() {
             "rollback" => ("Taken back", StepOutcome::Undone, "undone"),
             _ => ("Changes", StepOutcome::Done, "done"),
         };
-        let all: Vec<&ChangeView> = view.hosts.iter().flat_map(|host| &host.changes).collect();
         let well = all.iter().filter(|c| c.outcome == Some(wanted)).count();
-        let aside = format!("{well} {word} of {}", count(all.len(), "change"));
+        let mut aside = format!("{well} {word} of {}", count(all.len(), "change"));
+        if view.verb == "rollback" && all.iter().any(|c| !c.note.diff.is_empty()) {
+            aside.push_str("; the diffs are of the run that was taken back");
+        }
         self.heading(out, heading, &aside);
+        self.change_rows(out, view, &merged);
+    }
+
+    fn change_rows(&self, out: &mut String, view: &RunView, merged: &[MergedChange]) {
         let many = view.hosts.len();
         let mut shown = BTreeSet::new();
         for merged in merged.iter().take(self.style.rows) {
-            self.change(out, merged, many, &mut shown);
+            self.change(out, merged, many, view.is_rehearsal(), &mut shown);
         }
         if merged.len() > self.style.rows {
             let _ = writeln!(
@@ -57,6 +71,7 @@ impl Terminal {
         out: &mut String,
         merged: &MergedChange<'a>,
         many: usize,
+        rehearsal: bool,
         shown: &mut BTreeSet<(&'a str, &'a str)>,
     ) {
         let ChangeView {
@@ -64,7 +79,7 @@ impl Terminal {
             outcome,
             detail,
         } = merged.change;
-        let (word, ink) = step_word(*outcome);
+        let (word, ink) = step_word(*outcome, rehearsal);
         let whom = whom(&merged.hosts, many);
         let rules = some(&note.rules, 4);
         let indent = " ".repeat(15);

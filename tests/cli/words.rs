@@ -1,0 +1,193 @@
+//! Arguments, documents, exit codes, and what is said of them.
+
+use super::Desk;
+
+const VERBS: [&str; 10] = [
+    "check",
+    "apply",
+    "rollback",
+    "rules",
+    "explain",
+    "runs",
+    "report",
+    "schema",
+    "lab",
+    "completions",
+];
+
+#[test]
+fn each_verb_has_a_help_text_and_the_whole_names_each_verb_and_exit_code() {
+    let desk = Desk::new();
+    let whole = desk.run(&["--help"]);
+    assert_eq!(whole.code, 0, "{whole}");
+    for verb in VERBS {
+        assert!(whole.out.contains(&format!("\n  {verb} ")), "{whole}");
+        let own = desk.run(&[verb, "--help"]);
+        assert_eq!(own.code, 0, "{verb}: {own}");
+        assert!(own.out.contains(&format!("seawall {verb}")), "{own}");
+    }
+    for code in ["0  ", "1  ", "2  ", "3  "] {
+        assert!(whole.out.contains(&format!("\n  {code}")), "{whole}");
+    }
+}
+
+#[test]
+fn completions_are_there_for_each_shell() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let said = desk.run(&["completions", shell]);
+        assert_eq!(said.code, 0, "{shell}: {said}");
+        for verb in VERBS {
+            assert!(said.out.contains(verb), "{shell} does not know {verb}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_run_ends_with_2_and_says_what_to_do() {
+    let desk = Desk::new();
+    let check = ["check", "playbook.yaml", "-i", "hosts.yaml"];
+    let apply = ["apply", "playbook.yaml", "-i", "hosts.yaml"];
+    let with = |base: &[&'static str], more: &[&'static str]| [base, more].concat();
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec![], "Usage: seawall"),
+        (vec!["chekc"], "'check'"),
+        (vec!["check"], "-i <FILE|HOSTS>"),
+        (vec!["check", "playbook.yaml"], "Give an inventory with -i"),
+        (
+            vec!["check", "nope.yaml", "-i", "hosts.yaml"],
+            "there is no such file",
+        ),
+        (
+            vec!["check", "playbok.yaml", "-i", "hosts.yaml"],
+            "did you mean `playbook.yaml`",
+        ),
+        (
+            vec!["check", "one.yaml", "-i", "hosts.yaml"],
+            "one.yaml is a baseline, and a playbook is wanted here",
+        ),
+        (
+            vec!["check", "hosts.yaml", "-i", "playbook.yaml"],
+            "playbook.yaml is a playbook, and an inventory is wanted here",
+        ),
+        (
+            vec!["check", "playbook.yaml", "-i", "nobody"],
+            "write `-i nobody,`",
+        ),
+        (with(&check, &["--limit", "nobdy"]), "did you mean `nobody`"),
+        (with(&check, &["--limit", "all,!all"]), "leaves none"),
+        (with(&check, &["--rule", "t.mot"]), "did you mean `t.motd`"),
+        (with(&check, &["--level", "3"]), "1..=2"),
+        (
+            with(&check, &["--set", "x=1"]),
+            "no baseline has a variable `x`",
+        ),
+        (with(&check, &["--set", "x"]), "name=value"),
+        (with(&check, &["--at-once", "0"]), "1 or more"),
+        (
+            with(&check, &["--snapshot", "nope"]),
+            "reading the snapshot",
+        ),
+        (
+            with(&check, &["--snapshot", "one.yaml"]),
+            "is not a snapshot",
+        ),
+        (with(&apply, &["--waves", "0"]), "--waves"),
+        (with(&apply, &["--waves", "1,x"]), "a share (25%)"),
+        (with(&apply, &["--confirm", "1s"]), "from 5s to 1h"),
+        (with(&apply, &["--confirm", "x"]), "90s, 2m or 1h"),
+        (
+            vec!["rollback", "latest", "-i", "hosts.yaml"],
+            "`seawall runs` lists them",
+        ),
+        (vec!["rollback", "20200101", "-i", "hosts.yaml"], "run"),
+        (vec!["report"], "no run"),
+        (vec!["rules"], "name a baseline or a playbook"),
+        (vec!["rules", "nope.yaml"], "reading nope.yaml"),
+        (vec!["rules", "one.yaml", "--area", "x"], "there are t"),
+        (vec!["rules", "one.yaml", "--control", "x"], "--control"),
+        (
+            vec!["explain", "t.mot", "--in", "one.yaml"],
+            "did you mean `t.motd`",
+        ),
+        (vec!["schema"], "KIND"),
+        (vec!["completions", "tcl"], "bash"),
+        (vec!["lab", "up", "0"], "1 to 240 hosts"),
+    ];
+    for (args, expected) in cases {
+        let said = desk.run(&args);
+        assert_eq!(said.code, 2, "{args:?}: {said}");
+        assert!(said.err.contains(expected), "{args:?}: {said}");
+        assert_eq!(said.out, "", "{args:?}: nothing is for a pipe");
+    }
+    assert!(
+        !desk.dir.path().join("state").exists(),
+        "what could not run has left no run"
+    );
+}
+
+#[test]
+fn every_mistake_of_a_document_is_told_at_once() {
+    let desk = Desk::new();
+    desk.write(
+        "playbook.yaml",
+        "playbook: t\ntitle: T\nhosts: [all]\nbaselines: [one.yaml]\nlevle: 1\nwaivers:\n  - {rule: t.mot, reason: r, owner: o, approver: a, expires: 2099-01-01}\n",
+    );
+    let said = desk.run(&["check", "playbook.yaml", "-i", "hosts.yaml"]);
+    assert_eq!(said.code, 2, "{said}");
+    for expected in [
+        "did you mean `level`?",
+        "t.motd",
+        "playbook.yaml:5:1",
+        "2 mistakes",
+    ] {
+        assert!(said.err.contains(expected), "{expected}: {said}");
+    }
+}
+
+#[test]
+fn an_empty_state_has_no_runs_and_one_that_cannot_be_written_is_said() {
+    let desk = Desk::new();
+    let said = desk.run(&["runs"]);
+    assert_eq!(said.code, 0, "{said}");
+    assert!(said.out.starts_with("no run is kept yet in "), "{said}");
+    desk.write("a-file", "");
+    let state = desk.dir.path().join("a-file/state");
+    let said = desk.run_with_state(&["check", "playbook.yaml", "-i", "hosts.yaml"], &state);
+    assert_eq!(said.code, 2, "{said}");
+    assert!(said.err.contains("set SEAWALL_STATE_DIR to"), "{said}");
+    let causes = said.err.matches("Not a directory").count();
+    assert_eq!(causes, 1, "the cause is told once: {said}");
+}
+
+#[test]
+fn a_host_out_of_reach_is_told_once_and_ends_with_3() {
+    let desk = Desk::new();
+    let said = desk.run(&["check", "playbook.yaml", "-i", "hosts.yaml", "-q"]);
+    assert_eq!(said.code, 3, "{said}");
+    assert!(said.out.contains("nothing of 1 host (nobody)"), "{said}");
+    assert!(
+        !said.out.contains("t.motd"),
+        "its rules are no news: {said}"
+    );
+    assert_eq!(said.err, "", "--quiet says the summary only");
+    let runs = desk.run(&["runs"]);
+    assert!(runs.out.contains("exit 3"), "{runs}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_hides_no_result() {
+    let desk = Desk::new();
+    let said = desk.run(&[
+        "check",
+        "playbook.yaml",
+        "-i",
+        "hosts.yaml",
+        "-q",
+        "--html",
+        "no-folder/x.html",
+    ]);
+    assert_eq!(said.code, 2, "{said}");
+    assert!(said.out.contains("nobody"), "{said}");
+    assert!(said.err.contains("writes its report again"), "{said}");
+}
