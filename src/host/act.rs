@@ -88,7 +88,8 @@ pub fn act_program(
         quote(&watch)?
     );
     calls.push_str("arm\n");
-    // Taken anew after whatever may have changed files by the way, a package above all.
+    // Taken at the first file, after what packages bring; not anew after our own scripts, whose
+    // changes (a mode that the walk mends, an account's line) are no reason to stop.
     let mut fresh = false;
     for step in &plan.steps {
         match &step.work {
@@ -96,8 +97,7 @@ pub fn act_program(
                 calls.push_str("fingerprint\n");
                 fresh = true;
             }
-            Work::File(_) => {}
-            Work::Script(_) => fresh = false,
+            Work::File(_) | Work::Script(_) => {}
         }
         let seconds = match step.stage {
             Stage::Package => PACKAGE_SECONDS,

@@ -235,11 +235,10 @@ mod tests {
     #[test]
     fn homes_that_were_looked_for_are_files_like_others() {
         let text = "u:ann:1:1000:1000:/:/bin/sh\nh:/\nu:bob:1:1001:1000:/gone:/bin/sh\nh:/gone\nu:bin:1:2:2:/bin:/usr/sbin/nologin\n";
-        let frame = |key: &str, data: &str| Frame {
+        let frame = |name: &str, data: &str| Frame {
             kind: "section".into(),
-            key: key.into(),
+            name: name.into(),
             status: 0,
-            cut: false,
             data: data.into(),
         };
         let stat = std::process::Command::new("stat")
