@@ -332,3 +332,51 @@ fn the_store_is_roots_alone() {
         "700\n"
     );
 }
+
+#[test]
+fn other_shells_do_the_same() {
+    for shell in ["/usr/bin/bash", "/usr/bin/busybox"] {
+        let sandbox = prepared();
+        sandbox.sh(&format!(
+            "mount --bind {shell} \"$(readlink -f /bin/sh)\" && echo 0 >/var/lib/t/value"
+        ));
+        assert_eq!(
+            sandbox.sh("readlink -f /proc/$$/exe | xargs stat -c %d:%i"),
+            sandbox.sh(&format!("stat -c %d:%i {shell}")),
+            "{shell} is sh"
+        );
+        let before = sandbox.state();
+        let (kept, left, lost) = (run_id("kept"), run_id("left"), run_id("lost"));
+        let said = sandbox.act(&kept, &plan(), 60);
+        assert!(
+            said.values().all(|status| *status == 0),
+            "{shell}: {said:?}"
+        );
+        assert_eq!(sandbox.keep(&kept), 0, "{shell}");
+        let (status, log) = sandbox.rollback(&kept, &[], false);
+        assert_eq!(status, 0, "{shell}: {log}");
+        assert_eq!(sandbox.state(), before, "{shell}");
+        // One step hangs, and the window ends.
+        let mut hangs = plan();
+        hangs.steps.push(step("s7", script("sleep 500", "true")));
+        std::thread::scope(|scope| {
+            let acting = scope.spawn(|| sandbox.said(&left, &hangs));
+            let until = Instant::now() + Duration::from_secs(30);
+            while sandbox.sh("[ -e /var/lib/seawall/left/begun.s7 ] && echo y") != "y\n" {
+                assert!(Instant::now() < until, "the step is never begun");
+            }
+            sandbox.expire("left");
+            acting.join().expect("the program ends");
+        });
+        sandbox.await_state(&left, "undone 0");
+        assert_eq!(sandbox.state(), before, "{shell}");
+        sandbox.act(&lost, &plan(), 60);
+        sandbox.kill_watchdog("lost");
+        assert_eq!(
+            sandbox.act(&run_id("next"), &one_more("x"), 60)["settled lost"],
+            0
+        );
+        assert_eq!(sandbox.rollback(&run_id("next"), &[], false).0, 0);
+        assert_eq!(sandbox.state(), before, "{shell}");
+    }
+}

@@ -149,3 +149,22 @@ fn a_run_that_nobody_watches_over_is_told_by_check_and_undone_by_the_next_apply(
     assert_eq!(site.inside("cat /etc/motd"), before);
     assert_eq!(site.inside("cat /etc/issue"), "second");
 }
+
+#[test]
+fn a_keep_whose_answer_was_lost_is_not_called_an_undo() {
+    let site = Site::of(1);
+    let playbook = site.playbook(&[
+        "file: {path: /etc/motd, content: \"kept\\n\"}",
+        "command: {check: test -e /etc/never, expected: never, fix: \"mv -T $base/pending $store/kept; kill -9 $$\", undo: \"true\"}",
+    ]);
+    let ran = site.treat("apply", &playbook, &[]);
+    assert_eq!(site.inside("cat /etc/motd"), "kept");
+    assert_eq!(ran.code, 1, "{ran}");
+    assert_eq!(ran.host(0)["outcome"], "failed", "{ran}");
+    assert_eq!(ran.host(0)["confirm"], "kept", "{ran}");
+    let reason = ran.host(0)["reason"].to_string();
+    assert!(reason.contains("has kept the run"), "{ran}");
+    let run = ran.run_id().to_owned();
+    site.rollback(&run, &["--yes"]);
+    assert_ne!(site.inside("cat /etc/motd"), "kept");
+}

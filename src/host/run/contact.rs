@@ -16,7 +16,11 @@ pub(crate) async fn connect(
     purpose: &str,
     shared: &Shared,
 ) -> Result<Result<Box<dyn Session>, ReachError>, String> {
-    let _permit = shared.handshakes.acquire().await;
+    let permits = match purpose {
+        "confirm" => &shared.awaited,
+        _ => &shared.handshakes,
+    };
+    let _permit = permits.acquire().await;
     let begun = Instant::now();
     match shared.reach.connect(target).await {
         Ok(session) => {

@@ -147,6 +147,9 @@ pub(crate) struct Shared {
     pub reach: Arc<dyn Reach>,
     pub recorder: Arc<dyn Recorder>,
     pub handshakes: Semaphore,
+    /// The log-ins that a host waits for within its window: none of them queues behind hosts that
+    /// do not answer a first one.
+    pub awaited: Semaphore,
     pub sessions: Semaphore,
 }
 
@@ -166,6 +169,7 @@ pub async fn run(
     };
     let shared = Arc::new(Shared {
         handshakes: Semaphore::new(settings.handshakes.max(1)),
+        awaited: Semaphore::new(settings.handshakes.max(1)),
         sessions: Semaphore::new(settings.sessions.max(1)),
         settings,
         reach,

@@ -54,6 +54,7 @@ pub async fn rollback(
 ) -> Result<RunEnd, String> {
     let shared = Arc::new(Shared {
         handshakes: Semaphore::new(settings.handshakes.max(1)),
+        awaited: Semaphore::new(settings.handshakes.max(1)),
         sessions: Semaphore::new(settings.sessions.max(1)),
         settings,
         reach,
