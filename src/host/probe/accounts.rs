@@ -237,9 +237,8 @@ mod tests {
         let text = "u:ann:1:1000:1000:/:/bin/sh\nh:/\nu:bob:1:1001:1000:/gone:/bin/sh\nh:/gone\nu:bin:1:2:2:/bin:/usr/sbin/nologin\n";
         let frame = |key: &str, data: &str| Frame {
             kind: "section".into(),
-            key: key.into(),
+            name: key.into(),
             status: 0,
-            cut: false,
             data: data.into(),
         };
         let stat = std::process::Command::new("stat")
