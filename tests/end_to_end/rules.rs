@@ -207,4 +207,18 @@ fn what_is_broken_by_hand_is_seen_and_mended_or_told() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    // And all of it comes back as it was broken, but for a package that no archive holds.
+    let back = site.rollback(applied.run_id(), &[]);
+    let last = site.treat("check", playbook, &[]);
+    for (rule, ..) in CASES.iter().filter(|c| c.0 != "cli.telnet") {
+        let (was, is) = (check.finding(rule), last.finding(rule));
+        if was["status"] != is["status"] || was["actual"] != is["actual"] {
+            wrong.push(format!(
+                "{rule}: {} {}, was {}",
+                is["status"], is["actual"], was["actual"]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{back}", wrong.join("\n"));
 }

@@ -166,7 +166,7 @@ impl Resource for Walk {
                 "{ACT}for _p in {paths}; do\n  _tighten \"$_p\" || return 1\ndone\n{closed}"
             ),
             undo: UNDO.into(),
-            unchanged_since: closed,
+            unchanged_since: UNCHANGED.into(),
             no_way_back: None,
             reaction: None,
         })])
@@ -175,8 +175,12 @@ impl Resource for Walk {
 
 /// The file is opened, and then it is that file, whatever its name comes to mean meanwhile: others
 /// may write the folder that it stands in.
+///
+/// What another step has closed meanwhile is not this step's to change, nor to bring back.
 const ACT: &str = r#"_opened() {
-  _s=$(stat -L -c '%d:%i %a' /proc/self/fd/9) && printf '%s %s\n' "$_s" "$1" >>"$store/$step.modes" || return 1
+  _s=$(stat -L -c '%d:%i %a' /proc/self/fd/9) || return 1
+  case ${_s##* } in *[2367]) ;; *) return 0 ;; esac
+  printf '%s %s\n' "$_s" "$1" >>"$store/$step.modes" || return 1
   if [ -d /proc/self/fd/9 ]; then chmod +t /proc/self/fd/9; else chmod o-w /proc/self/fd/9; fi
 }
 _tighten() {
@@ -184,6 +188,20 @@ _tighten() {
   if [ -f "$1" ] || [ -d "$1" ]; then _opened "$1" 9<"$1"; fi
 }
 "#;
+
+/// Each file is as this step left it, or is back already: another step's undo may have been first.
+const UNCHANGED: &str = r#"[ -e "$store/$step.modes" ] || return 0
+_bad=0
+_opened() {
+  [ "$(stat -L -c '%d:%i' /proc/self/fd/9)" = "$1" ] || return 0
+  if [ -d /proc/self/fd/9 ]; then _new=$((0$2 | 01000)); else _new=$((0$2 & ~2)); fi
+  case $(stat -L -c '%a' /proc/self/fd/9) in "$2" | "$(printf %o "$_new")") ;; *) return 1 ;; esac
+}
+while read -r _id _mode _p; do
+  if [ -L "$_p" ]; then continue; fi
+  if [ -f "$_p" ] || [ -d "$_p" ]; then _opened "$_id" "$_mode" 9<"$_p" || _bad=1; fi
+done <"$store/$step.modes"
+return $_bad"#;
 
 const UNDO: &str = r#"[ -e "$store/$step.modes" ] || return 0
 _bad=0
@@ -266,7 +284,9 @@ mod tests {
             }
             std::fs::create_dir(at("open dir")).unwrap();
             set("open dir", 0o777);
-            let paths: Vec<String> = ["it's", "swap", "open dir", "gone"]
+            std::fs::create_dir(at("shut")).unwrap();
+            set("shut", 0o700);
+            let paths: Vec<String> = ["it's", "swap", "open dir", "shut", "gone"]
                 .map(|name| at(name).display().to_string())
                 .into();
             let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
@@ -276,13 +296,21 @@ mod tests {
             };
             let run = |text: &str| snippet(shell, dir.path(), text);
             assert!(run(&sh.guard).0, "{shell:?}");
-            assert!(!run(&sh.unchanged_since).0);
             assert_eq!(run(&sh.act), (true, String::new()), "{shell:?}");
             assert_eq!(
                 (mode("it's"), mode("swap"), mode("open dir")),
                 (0o4664, 0o664, 0o1777)
             );
             assert!(!run(&sh.guard).0 && run(&sh.unchanged_since).0);
+            // What is back already is no reason to leave the rest; what somebody closed since is.
+            set("it's", 0o4666);
+            assert!(run(&sh.unchanged_since).0, "{shell:?}");
+            set("open dir", 0o750);
+            assert!(!run(&sh.unchanged_since).0, "{shell:?}");
+            set("it's", 0o4664);
+            set("open dir", 0o1777);
+            // A step of another rule closes one of them first.
+            assert!(mode("shut") == 0o700, "{shell:?}");
             // Whoever may write the folder puts something else in its place.
             std::fs::remove_file(at("swap")).unwrap();
             symlink(at("secret"), at("swap")).unwrap();
