@@ -38,10 +38,13 @@ DRIFTS = 6
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="without Ansible and pyinfra")
-    parser.add_argument("--hosts", default="1,10,50", help="how many, in turn (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    parser.add_argument("--peer-rounds", type=int, default=3, help="default: %(default)s")
-    parser.add_argument("--delay", type=int, default=25, help="of the slow path, in ms each way; 0: none")
+    say = "default: %(default)s"
+    parser.add_argument("--hosts", default="1,10,50", help=f"how many, in turn; {say}")
+    parser.add_argument("--rounds", type=int, default=5, help=say)
+    parser.add_argument("--peer-rounds", type=int, default=3, help=f"the peers' own; {say}")
+    parser.add_argument(
+        "--delay", type=int, default=25, help=f"ms each way on the slow path, 0: none; {say}"
+    )
     parser.add_argument("--seawall", type=Path, help="a program that is built already")
     parser.add_argument("--raw", type=Path, help="write every single measurement to this file")
     options = parser.parse_args()
@@ -82,7 +85,9 @@ class Bench:
         }
         before = self.lab.cpu(len(way.places))
         meter = [sys.executable, "-I", "-S", HERE / "meter.py"]
-        done = subprocess.run(meter, input=json.dumps(spec), capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            meter, input=json.dumps(spec), stdout=subprocess.PIPE, text=True, check=True
+        )
         result = json.loads(done.stdout)
         result["hosts_cpu"] = self.lab.cpu(len(way.places)) - before
         result["out"] = out.read_text(errors="replace")
@@ -179,10 +184,9 @@ class Bench:
             for contender in turn:
                 result = self.must(contender, way)
                 results[contender.name].append(result)
+                about = {"way": way.title, "hosts": len(way.places), "contender": contender.name}
                 numbers = {k: result[k] for k in ("wall", "cpu", "hosts_cpu", "peak_kb")}
-                self.raw.append(
-                    {"way": way.title, "hosts": len(way.places), "contender": contender.name} | numbers
-                )
+                self.raw.append(about | numbers)
         return {name: tables.middle(found) for name, found in results.items()}
 
     def host_costs(self, way):
@@ -204,7 +208,8 @@ class Bench:
             for name, run in runs.items()
         }
         ways = {ms / 1000: self.lab.slow(self.work, ms).first(1) for ms in (50, 250)}
-        runs = {tool.name: must(tool) for tool in [self.true, self.plain, self.full[-1], self.apply]}
+        tools = [self.true, self.plain, self.full[-1], self.apply]
+        runs = {tool.name: must(tool) for tool in tools}
         trips = {
             name: host_cost.crossings(self.lab, ways, run)
             for name, run in (runs | changing).items()
@@ -226,10 +231,13 @@ class Bench:
                 for count in self.options.hosts:
                     self.say(f"measuring {count} hosts, {way.title}")
                     found.append((way.title, count, self.rounds(way.first(count))))
-            costs = self.host_costs(direct)
+                    tables.setting(*found[-1])
+            tables.ratios(found)
+            tables.host_costs(self.host_costs(direct))
         finally:
             self.lab.down()
-        return found, costs
+            if self.options.raw:
+                self.options.raw.write_text(json.dumps(self.raw, indent=1) + "\n")
 
 
 def about(bench):
@@ -253,10 +261,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="seawall-bench-") as work:
         bench = Bench(options, Path(work))
-        found, costs = bench.run()
-        tables.show(about(bench), found, costs, options)
-        if options.raw:
-            options.raw.write_text(json.dumps(bench.raw, indent=1) + "\n")
+        tables.about(about(bench))
+        bench.run()
 
 
 main()

@@ -84,7 +84,8 @@ class Way:
         """The same way to the first hosts alone."""
         if count == len(self.places):
             return self
-        part = Way(self.title, self.folder.parent / f"{self.folder.name}-{count}", self.places[:count], self.identity)
+        folder = self.folder.parent / f"{self.folder.name}-{count}"
+        part = Way(self.title, folder, self.places[:count], self.identity)
         keys = {}
         for line in self.known_hosts.read_text().splitlines():
             names, key = line.split(" ", 1)

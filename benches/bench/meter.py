@@ -2,7 +2,7 @@
 of a child begins with that of the process that started it, so this stays below any contender.
 
 Takes one JSON object on standard input and prints one:
-  {"argv": […], "env": {…}, "stdin": path, "stdout": path, "stderr": path, "after": [[…], …]}
+  {"argv": […], "env": {…}, "stdin": path, "stdout": path, "stderr": path, "after": [[…]]}
   {"status": n, "started": unix s, "wall": s, "cpu": s, "peak_kb": n}
 `after` are commands that end what the first one left running; what they take is not counted."""
 

@@ -19,12 +19,16 @@ def middle(results):
     return pick
 
 
+def about(lines):
+    print("\n".join(f"- {line}" for line in lines) + "\n", flush=True)
+
+
 def table(head, rows):
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
     for row in rows:
         print("| " + " | ".join(row) + " |")
-    print()
+    print(flush=True)
 
 
 def setting(title, count, found):
@@ -50,15 +54,16 @@ def setting(title, count, found):
     table(head + ["peak MB", "runs"], rows)
 
 
-def ratios(found, options):
+def ratios(found):
     rows = []
     for title, count, results in found:
         where = f"{count} {'host' if count == 1 else 'hosts'}, {title}"
         full, apply = results[FULL]["wall"], results[APPLY]["wall"]
         bound = "≤ 1.3" if count == 1 else "≤ 1.0"
         slow = title != "direct link"
-        rows.append([f"{FULL} ÷ {TRUE}", where, f"{full / results[TRUE]['wall']:.2f}", bound])
-        rows.append([f"{FULL} ÷ {CURVE}", where, f"{full / results[CURVE]['wall']:.2f}", "≤ 1.6"])
+        for other, aim in ((TRUE, bound), (CURVE, "≤ 1.6")):
+            ratio = full / results[other]["wall"]
+            rows.append([f"{FULL} ÷ {other}", where, f"{ratio:.2f}", aim])
         for name in results:
             if name == "pyinfra":
                 bound = "≥ 15" if slow else "≥ 8"
@@ -66,9 +71,11 @@ def ratios(found, options):
                 bound = "" if slow or "mitogen" in name else "≥ 80"
             else:
                 continue
-            rows.append([f"{name} ÷ {APPLY}", where, f"{results[name]['wall'] / apply:.1f}", bound])
+            ratio = results[name]["wall"] / apply
+            rows.append([f"{name} ÷ {APPLY}", where, f"{ratio:.1f}", bound])
         if count == 50:
-            rows.append([f"{FULL}: peak memory", where, f"{results[FULL]['peak']:.0f} MB", "< 60 MB"])
+            peak = f"{results[FULL]['peak']:.0f} MB"
+            rows.append([f"{FULL}: peak memory", where, peak, "< 60 MB"])
     print("### Ratios\n")
     table(["", "where", "measured", "aim"], rows)
 
@@ -85,11 +92,3 @@ def host_costs(costs):
     table(head, rows)
     rows = [[name, f"{count:.1f}"] for name, count in trips.items()]
     table(["", "round trips after the log-in"], rows)
-
-
-def show(about, found, costs, options):
-    print("\n".join(f"- {line}" for line in about) + "\n")
-    for title, count, results in found:
-        setting(title, count, results)
-    ratios(found, options)
-    host_costs(costs)

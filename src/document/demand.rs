@@ -12,7 +12,8 @@ use super::scalar::{ScalarOr, Text, Words};
 
 /// What a value must be. In a document: a text (exactly that), or a mapping with one or more of
 /// `equals`, `one_of`, `at_least`, `at_most`, `none_of`, `subset_of`, `has`, `matches`, and `set`:
-/// what `apply` writes (needed unless `equals` says it).
+/// what `apply` writes (needed unless `equals` says it). `expected` says in words what is demanded
+/// where an expression or a long list would be hard to read.
 ///
 /// `one_of` compares the whole value; `none_of`, `subset_of` and `has` look at its words, which
 /// are separated by commas or white space. Numbers are compared as integers.
@@ -32,6 +33,8 @@ pub struct Demand {
     pub matches: Option<String>,
     /// What `apply` writes; several words are joined by a comma.
     pub set: Option<Words>,
+    /// What is demanded in words, e.g. `a size`; it is shown in place of the demand itself.
+    pub expected: Option<String>,
     /// `at_least` and `at_most` as written, where they take a variable. Empty once variables are
     /// replaced.
     pub pending: BTreeMap<String, String>,
@@ -47,6 +50,7 @@ const FIELDS: &[&str] = &[
     "has",
     "matches",
     "set",
+    "expected",
 ];
 
 impl<'de> Deserialize<'de> for Demand {
@@ -96,6 +100,7 @@ impl<'de> Deserialize<'de> for Demand {
                         "has" => demand.has = map.next_value::<Words>()?.0,
                         "matches" => demand.matches = Some(map.next_value::<Text>()?.0),
                         "set" => demand.set = Some(map.next_value()?),
+                        "expected" => demand.expected = Some(map.next_value::<Text>()?.0),
                         other => return Err(de::Error::unknown_field(other, FIELDS)),
                     }
                 }
@@ -138,6 +143,9 @@ impl Serialize for Demand {
         if let Some(v) = &self.set {
             map.serialize_entry("set", v)?;
         }
+        if let Some(v) = &self.expected {
+            map.serialize_entry("expected", v)?;
+        }
         map.end()
     }
 }
@@ -160,7 +168,8 @@ impl JsonSchema for Demand {
                     "properties": {
                         "equals": scalar, "one_of": words, "at_least": scalar,
                         "at_most": scalar, "none_of": words, "subset_of": words, "has": words,
-                        "matches": {"type": "string"}, "set": words
+                        "matches": {"type": "string"}, "set": words,
+                        "expected": {"type": "string"}
                     }
                 }
             ]
@@ -181,6 +190,9 @@ mod tests {
             serde_json::to_value(&demand).unwrap(),
             serde_json::json!({"at_most": "{{ tries }}", "set": "4"})
         );
+        let worded = serde_json::json!({"matches": "^/", "set": "/x", "expected": "a path"});
+        let demand: Demand = serde_json::from_value(worded.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&demand).unwrap(), worded);
         let whole: Demand = serde_json::from_value(serde_json::json!({"at_most": "4"})).unwrap();
         assert_eq!((whole.at_most, whole.pending.len()), (Some(4), 0));
     }

@@ -11,6 +11,7 @@ use super::intent::Stage;
 use super::plan::{FileWork, Plan, Step, Work, text_hash};
 use super::snapshot::{FileKind, Seen};
 
+const HOLD_LIB: &str = include_str!("sh/hold_lib.sh");
 const UNDO_LIB: &str = include_str!("sh/undo_lib.sh");
 const ACT_LIB: &str = include_str!("sh/act_lib.sh");
 const WATCH: &str = include_str!("sh/watch.sh");
@@ -20,6 +21,9 @@ pub const STORE: &str = "/var/lib/seawall";
 
 /// How long a package step may take before the watchdog believes that it died, in seconds.
 const PACKAGE_SECONDS: u64 = 1800;
+
+/// How long the observation after the change may take, in seconds.
+const OBSERVE_SECONDS: u64 = 120;
 
 /// Exit words of the act program, in the status of its `end act` frame.
 pub mod ended {
@@ -64,8 +68,9 @@ pub fn act_program(
     nonce: &Nonce,
 ) -> Result<String, NulInText> {
     let undo = undo_script(run, plan)?;
-    let watch = format!("{}\n{WATCH}", variables(run));
-    let mut functions = format!("{UNDO_LIB}\n{ACT_LIB}\n");
+    let watch = format!("{}\n{HOLD_LIB}\n{WATCH}", variables(run));
+    let mut functions = format!("{HOLD_LIB}\n{UNDO_LIB}\n{ACT_LIB}\n");
+    functions.push_str(&fingerprints(plan)?);
     for step in &plan.steps {
         functions.push_str(&step_functions(step, true)?);
     }
@@ -83,8 +88,17 @@ pub fn act_program(
         quote(&watch)?
     );
     calls.push_str("arm\n");
-    calls.push_str(&fingerprints(plan)?);
+    // Taken at the first file, after what packages bring; not anew after our own scripts, whose
+    // changes (a mode that the walk mends, an account's line) are no reason to stop.
+    let mut fresh = false;
     for step in &plan.steps {
+        match &step.work {
+            Work::File(_) if !fresh => {
+                calls.push_str("fingerprint\n");
+                fresh = true;
+            }
+            Work::File(_) | Work::Script(_) => {}
+        }
         let seconds = match step.stage {
             Stage::Package => PACKAGE_SECONDS,
             _ => window.max(60),
@@ -93,13 +107,19 @@ pub fn act_program(
     }
     for (index, (reaction, steps)) in reactions(plan).iter().enumerate() {
         calls.push_str(&format!(
-            "run_reaction {} reaction_{index} {}\n",
+            "run_reaction {} reaction_{index} {} {}\n",
             quote(&reaction.name)?,
+            window.max(60),
             steps.join(" ")
         ));
     }
-    calls.push_str("release_if_idle\nbeat \"$window\"\n");
+    // The window is for the new log-in: the observation has a time of its own.
+    calls.push_str(&format!(
+        "release_if_idle\nbeat {}\n",
+        window + OBSERVE_SECONDS
+    ));
     calls.push_str(observe.1);
+    calls.push_str("\nbeat \"$window\"\n");
     calls.push_str("frame end act 0 ''\n");
     Ok(assemble(nonce, &functions, &calls))
 }
@@ -118,6 +138,17 @@ pub fn keep_program(run: &RunId, nonce: &Nonce) -> String {
         nonce,
         &format!("{HOW_FAR}{functions}"),
         &format!("{}\nkeep", variables(run)),
+    )
+}
+
+/// Undoes what runs left on the host that were neither kept nor undone, where nobody watches over
+/// them any more (a reboot, a watchdog that was killed). Frame `settled RUN`: the undo's status
+/// and log, for each; frame `end settle`: 0 all is settled, 1 an undo is still under way.
+pub fn settle_program(nonce: &Nonce) -> String {
+    assemble(
+        nonce,
+        HOLD_LIB,
+        &format!("base={STORE}\nsettle && rc=0 || rc=1\nframe end settle \"$rc\" ''"),
     )
 }
 
@@ -143,20 +174,38 @@ const HOW_FAR: &str = r#"how_far() {
 }
 "#;
 
-/// Undoes a run that was kept: all steps, or those named. `force` also where a thing was changed
-/// since. Frame `undo RUN`: the undo script's status; its lines are `step ID STATUS TEXT`.
+/// Undoes a run that was kept, or that still waits: all steps, or those named. `force` also where
+/// a thing was changed since. Frame `undo RUN`: the undo script's status (69: nothing is kept of
+/// that run, 71: something else is under way); its lines are `step ID STATUS TEXT`.
 pub fn rollback_program(run: &RunId, steps: &[&str], force: bool, nonce: &Nonce) -> String {
     let mode = if force { "force" } else { "careful" };
-    let calls = format!(
-        "{}\nif [ -r \"$store/undo.sh\" ]; then\n\
-         out=$(sh \"$store/undo.sh\" {mode} {} 2>&1) && rc=0 || rc=$?\n\
-         frame undo \"$run\" \"$rc\" \"$out\"\n\
-         else frame undo \"$run\" 69 'this host has no undo store of that run'; fi",
-        variables(run),
-        steps.join(" ")
-    );
-    assemble(nonce, "", &calls)
+    let calls = format!("{}\nroll_back {mode} {}", variables(run), steps.join(" "));
+    assemble(nonce, &format!("{HOLD_LIB}{ROLL_BACK}"), &calls)
 }
+
+const ROLL_BACK: &str = r#"roll_back() {
+  if [ ! -r "$store/undo.sh" ]; then
+    frame undo "$run" 69 'this host has no undo store of that run'
+    return
+  fi
+  settle || { frame undo "$run" 71 "run $other is being undone on this host right now"; return; }
+  IFS= read -r owner 2>/dev/null <"$base/pending" || owner=
+  if [ "$owner" = "$run" ] && [ "$#" = 1 ]; then
+    # Not kept yet: it is ours to undo, if its watchdog is not quicker.
+    claim "$run" || { frame undo "$run" 71 'the host is undoing that run by itself right now'; return; }
+    sign "$store/watching"
+    undo_all "$store"
+    rc=$REPLY
+    slurp "$store/undo.log"
+    frame undo "$run" "$rc" "$REPLY"
+  elif [ "$owner" ]; then
+    frame undo "$run" 71 "run $owner is still waiting to be kept or undone on this host"
+  else
+    out=$(sh "$store/undo.sh" "$@" 2>&1) && rc=0 || rc=$?
+    frame undo "$run" "$rc" "$out"
+  fi
+}
+"#;
 
 fn variables(run: &RunId) -> String {
     let run = run.as_str();
@@ -185,17 +234,38 @@ fn undo_script(run: &RunId, plan: &Plan) -> Result<String, NulInText> {
         out.push_str(&format!("  {}) REPLY={index} ;;\n", steps.join("|")));
     }
     out.push_str("  *) REPLY= ;;\n  esac\n}\n");
+    out.push_str("stage_of() {\n  case $1 in\n");
+    for step in &plan.steps {
+        out.push_str(&format!("  {}) REPLY={:?} ;;\n", step.id, step.stage));
+    }
+    out.push_str("  *) REPLY= ;;\n  esac\n}\n");
     let all: Vec<&str> = plan.steps.iter().rev().map(|s| s.id.as_str()).collect();
     out.push_str(&UNDO_MAIN.replace("ALL_STEPS", &all.join(" ")));
     Ok(out)
 }
 
-const UNDO_MAIN: &str = r#"main() {
+const UNDO_MAIN: &str = r#"react() {
+  for one in $due; do
+    if heard "reaction_$one"; then
+      printf 'reaction %s 0 \n' "$one"
+    else
+      printf 'reaction %s 1 %s\n' "$one" "$(printf '%s' "$REPLY" | tr '\n' ' ')"
+      bad=1
+    fi
+  done
+  due=
+}
+main() {
   mode=$1
   shift
   [ "$#" -gt 0 ] || set -- ALL_STEPS
-  bad=0 due=
+  bad=0 due= stage=
   for step in "$@"; do
+    # What lets us in again takes effect before anything else is undone, however long that takes.
+    stage_of "$step"
+    [ "$REPLY" = "$stage" ] || react
+    stage_of "$step"
+    stage=$REPLY
     if [ ! -e "$store/begun.$step" ]; then
       printf 'step %s 73 was not done, or is undone already\n' "$step"
       continue
@@ -205,25 +275,18 @@ const UNDO_MAIN: &str = r#"main() {
       bad=1
       continue
     fi
-    if out=$("${step}_undo" 2>&1 >/dev/null); then
+    if heard "${step}_undo"; then
       mv -f -T -- "$store/begun.$step" "$store/undone.$step"
       rm -f -- "$store/done.$step"
       printf 'step %s 0 \n' "$step"
       reaction_of "$step"
       case " $due " in *" $REPLY "*) ;; *) due="$due $REPLY" ;; esac
     else
-      printf 'step %s 1 %s\n' "$step" "$(printf '%s' "$out" | tr '\n' ' ')"
+      printf 'step %s 1 %s\n' "$step" "$(printf '%s' "$REPLY" | tr '\n' ' ')"
       bad=1
     fi
   done
-  for one in $due; do
-    if out=$("reaction_$one" 2>&1 >/dev/null); then
-      printf 'reaction %s 0 \n' "$one"
-    else
-      printf 'reaction %s 1 %s\n' "$one" "$(printf '%s' "$out" | tr '\n' ' ')"
-      bad=1
-    fi
-  done
+  react
   exit "$bad"
 }
 main "$@" </dev/null
@@ -259,16 +322,16 @@ fn fingerprints(plan: &Plan) -> Result<String, NulInText> {
             hashed.push_str(&path);
         }
     }
-    let mut out = String::from("hashes= stats=\n");
+    let mut out = String::from("fingerprint() {\nhashes= stats=\n");
     if !hashed.is_empty() {
         out.push_str(&format!("hashes=$(sha256sum --{hashed} 2>/dev/null)\n"));
     }
     if !stated.is_empty() {
         out.push_str(&format!(
-            "stats=$(stat -c '%a %u %g %n' --{stated} 2>/dev/null)\n"
+            "stats=$(stat -c '%f %u %g %n' --{stated} 2>/dev/null)\n"
         ));
     }
-    out.push_str("hashes=\"\n$hashes\n\" stats=\"\n$stats\n\"\n");
+    out.push_str("hashes=\"\n$hashes\n\" stats=\"\n$stats\n\"\n}\n");
     Ok(out)
 }
 
@@ -321,7 +384,7 @@ fn file_functions(work: &FileWork) -> Result<Functions, NulInText> {
     let directory = quote(&directory)?;
     let chown = |own: &super::intent::Ownership, target: &str| -> Result<String, NulInText> {
         Ok(format!(
-            "chown -h -- {} {target} && chmod -- {:04o} {target}",
+            "own {target} {} {:04o}",
             quote(&format!("{}:{}", own.owner, own.group))?,
             own.mode
         ))
@@ -338,7 +401,7 @@ fn file_functions(work: &FileWork) -> Result<Functions, NulInText> {
             return Ok(Functions {
                 guard: guard(work)?,
                 act: format!(
-                    "parents {directory} && mkdir -- {path} && {}",
+                    "parents {directory} && fenced {directory} && mkdir -- {path} && {}",
                     chown(&own, &path)?
                 ),
                 undo: format!("if [ -d {path} ]; then rmdir -- {path}; fi && unparent"),
@@ -357,7 +420,7 @@ fn file_functions(work: &FileWork) -> Result<Functions, NulInText> {
             guard: guard(work)?,
             act: chown(own, &path)?,
             undo: format!(
-                "chown -h -- {}:{} {path} && chmod -- {:04o} {path}",
+                "[ \"$(stat -c '%u:%g %a' -- {path})\" = '{0}:{1} {2:o}' ] || own {path} {0}:{1} {2:04o}",
                 before.uid, before.gid, before.mode
             ),
             same: same_ownership(own, &path)?,
@@ -365,7 +428,7 @@ fn file_functions(work: &FileWork) -> Result<Functions, NulInText> {
     }
 
     let act = if work.remove {
-        format!("save {path} && rm -f -- {path}")
+        format!("fenced {directory} && save {path} && rm -f -- {path}")
     } else {
         write_new(work, &path, &directory, &chown)?
     };
@@ -404,11 +467,11 @@ fn write_new(
 ) -> Result<String, NulInText> {
     let text = work.content.as_deref().unwrap_or_default();
     let mut out = format!(
-        "path={path}\nnew={directory}/.seawall.$step.new\nparents {directory} && save \"$path\" || return 1\nrm -f -- \"$new\"\n"
+        "path={path}\nnew={directory}/.seawall.$step.new\nparents {directory} && fenced {directory} && save \"$path\" || return 1\nrm -f -- \"$new\"\n"
     );
     if work.before.is_some() {
         // The old inode's attributes and ACLs go with it.
-        out.push_str("cp -a -- \"$path\" \"$new\" || return 1\n");
+        out.push_str("cp -a -T -- \"$path\" \"$new\" || { rm -f -- \"$new\"; return 1; }\n");
     }
     out.push_str(&format!(
         "printf '%s' {} >\"$new\" && written \"$new\" {} || {{ rm -f -- \"$new\"; echo 'the new file could not be written: is the disk full?' >&2; return 1; }}\n",
@@ -433,6 +496,16 @@ fn write_new(
     Ok(out)
 }
 
+/// The bits by which `stat` tells a file's kind; no file has those of [`FileKind::Other`].
+fn kind_bits(kind: FileKind) -> u32 {
+    match kind {
+        FileKind::File => 0o100_000,
+        FileKind::Directory => 0o040_000,
+        FileKind::Link => 0o120_000,
+        FileKind::Other => 0,
+    }
+}
+
 /// True while the file is as it was seen, by the fingerprints taken at the start.
 fn guard(work: &FileWork) -> Result<String, NulInText> {
     let path = quote(&work.path)?;
@@ -440,8 +513,11 @@ fn guard(work: &FileWork) -> Result<String, NulInText> {
         return Ok(format!("[ ! -e {path} ] && [ ! -L {path} ]"));
     };
     let stat = quote(&format!(
-        "\n{:o} {} {} {}\n",
-        before.mode, before.uid, before.gid, work.path
+        "\n{:x} {} {} {}\n",
+        kind_bits(before.kind) | before.mode,
+        before.uid,
+        before.gid,
+        work.path
     ))?;
     let mut out = format!("case \"$stats\" in *{stat}*) ;; *) return 1 ;; esac");
     if let Seen::Yes(text) = &before.content

@@ -34,11 +34,21 @@ pub fn after_change(
                 finding.fixable = before.finding.fixable;
                 if let Some(why) = not_brought_about(&rule, plan, outcomes) {
                     finding.reason = Some(why);
+                } else if finding.reason.is_none() {
+                    finding.reason = Some(came_about(before.finding.status).into());
                 }
             }
             finding
         })
         .collect()
+}
+
+/// Why something fails although nothing of the plan did.
+fn came_about(before: Status) -> &'static str {
+    match before {
+        Status::Fail => "what was planned is done, and this came about since: apply once more",
+        _ => "it was not so before this run: apply once more",
+    }
 }
 
 fn not_brought_about(rule: &str, plan: &Plan, outcomes: &Outcomes) -> Option<String> {

@@ -3,11 +3,9 @@
 
 /// The keys that Debian signs with, as its keyring package installs them.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
-const ARCHIVE: &str = "http://deb.debian.org/debian";
-const SECURITY: &str = "http://deb.debian.org/debian-security";
 
 /// The lines of a `sources.list` for `suite`, from the texts of this machine's own source files.
-/// A machine without Debian sources (an Ubuntu one) gets Debian's own mirror.
+/// None for a machine without Debian sources (an Ubuntu one): then mmdebstrap knows a mirror.
 pub(super) fn sources(texts: &[String], suite: &str, has_keyring: bool) -> Vec<String> {
     let entries: Vec<Entry> = texts.iter().flat_map(|t| parse(t)).collect();
     let of = |folder: &str| {
@@ -16,11 +14,11 @@ pub(super) fn sources(texts: &[String], suite: &str, has_keyring: bool) -> Vec<S
             .find(|e| e.uri.trim_end_matches('/').ends_with(folder) && e.main)
             .map(|e| e.uri.as_str())
     };
-    let (archive, security) = match of("/debian") {
-        // A mirror of one's own may hold no security archive: then there is none to use.
-        Some(archive) => (archive, of("/debian-security")),
-        None => (ARCHIVE, Some(SECURITY)),
+    let Some(archive) = of("/debian") else {
+        return Vec::new();
     };
+    // A mirror of one's own may hold no security archive: then there is none to use.
+    let security = of("/debian-security");
     let options = match has_keyring {
         true => format!("[signed-by={KEYRING}] "),
         false => String::new(),
@@ -127,15 +125,10 @@ mod tests {
 
     #[test]
     fn other_archives_are_not_taken_for_debian() {
-        let text = "deb http://archive.ubuntu.com/ubuntu noble main universe\n\
+        let text = "deb http://mirror.example/ubuntu noble main universe\n\
             deb-src http://mirror.example/debian bookworm main\n\
             deb https://packages.example/apt stable main\n";
-        let lines = sources(&[text.to_owned()], "bookworm", true);
-        assert_eq!(lines.len(), 3);
-        for line in lines {
-            let start = format!("deb [signed-by={KEYRING}] http://deb.debian.org/debian");
-            assert!(line.starts_with(&start), "{line}");
-        }
+        assert!(sources(&[text.to_owned()], "bookworm", true).is_empty());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use russh::client::{self, Handle};
 use russh::{Disconnect, SshId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use super::algorithms::preferred;
@@ -29,6 +29,9 @@ use crate::shell::clean;
 
 /// How long another address waits before it is tried beside the one before it.
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+/// How many log-ins may be on their way through jump hosts at once: sshd begins to turn
+/// connections away at ten that are not logged in yet (`MaxStartups`).
+const JUMPING_MAX: usize = 8;
 /// How many machines a connection may go through.
 const JUMPS_MAX: usize = 8;
 
@@ -47,6 +50,7 @@ struct Shared {
     configs: Once<ConfigKey, Arc<HostConfig>>,
     keys: KeyStore,
     known: Arc<KnownStore>,
+    jumping: Semaphore,
 }
 
 impl SshReach {
@@ -59,6 +63,7 @@ impl SshReach {
                 configs: Once::default(),
                 keys: KeyStore::default(),
                 known: Arc::default(),
+                jumping: Semaphore::new(JUMPING_MAX),
             }),
         }
     }
@@ -106,6 +111,11 @@ impl Shared {
         let last = hops
             .pop()
             .ok_or_else(|| ReachError::new(Phase::Prepare, "there is nowhere to go"))?;
+        // Held until the log-in has ended, one way or the other.
+        let _turn = match hops.is_empty() {
+            true => None,
+            false => self.jumping.acquire().await.ok(),
+        };
         let mut links: Vec<Link> = Vec::new();
         let mut jumps = Vec::new();
         for hop in &hops {

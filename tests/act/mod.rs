@@ -1,6 +1,8 @@
 //! The act program, its undo and its watchdog, run for real: by sh, as root, in a mount namespace
 //! of their own where `/var/lib` is empty and belongs to the test.
 
+mod attack;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};

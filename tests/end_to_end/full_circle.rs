@@ -16,16 +16,15 @@ fn check_writes_nothing_on_the_host() {
     assert_eq!(site.upper(), before);
 }
 
-#[test]
-fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
-    let site = Site::of(1);
-    let playbook = Path::new("playbooks/new-host.yaml");
-    let first = site.treat("check", playbook, &[]);
-    assert_eq!(first.code, 1, "{ran}", ran = first);
+/// Check, apply, apply, rollback, check: what is left says why, the second apply does nothing, and
+/// the host is as it was.
+fn full_circle(site: &Site, playbook: &Path, more: &[&str]) {
+    let first = site.treat("check", playbook, more);
+    assert_eq!(first.code, 1, "{first}");
     assert!(first.with_status("fail").len() > 50, "{first}");
     assert_eq!(first.with_status("unknown"), Vec::<String>::new());
 
-    let applied = site.treat("apply", playbook, &[]);
+    let applied = site.treat("apply", playbook, more);
     assert_eq!(applied.host(0)["confirm"], "kept", "{applied}");
     assert!(applied.with_status("changed").len() > 50, "{applied}");
     assert_eq!(applied.with_status("unknown"), Vec::<String>::new());
@@ -42,7 +41,7 @@ fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
 
     // A second time there is nothing to do, and nothing is written.
     let before = site.upper();
-    let again = site.treat("apply", playbook, &[]);
+    let again = site.treat("apply", playbook, more);
     assert_eq!(
         again.json["changes"].as_array().map(Vec::len),
         Some(0),
@@ -55,8 +54,59 @@ fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
     assert_eq!(back.code, 0, "{back}");
     let notes = back.host(0)["notes"].to_string();
     assert!(notes.contains("as it was before the run"), "{notes}");
-    let last = site.treat("check", playbook, &[]);
+    let last = site.treat("check", playbook, more);
     assert_eq!(last.with_status("fail"), first.with_status("fail"));
+}
+
+#[test]
+fn a_bare_host_becomes_a_hardened_one_and_can_be_brought_back() {
+    full_circle(&Site::of(1), Path::new("playbooks/new-host.yaml"), &[]);
+}
+
+#[test]
+fn level_2_can_be_brought_back_with_either_keeper_of_the_logs() {
+    let site = Site::of(1);
+    let playbook = Path::new("playbooks/level-2.yaml");
+    full_circle(&site, playbook, &[]);
+    full_circle(&site, playbook, &["--set", "log_route=rsyslog"]);
+}
+
+/// The opt-in rules that a rollback takes back. Not among them: kernel.modules_disabled and
+/// kernel.kexec_load_disabled, which only a reboot does.
+const OPT_IN: &[&str] = &[
+    "fs.mnt.proc.hidepid",
+    "ssh.x.kbdint",
+    "ssh.x.password",
+    "ssh.x.persource",
+    "svc.listening",
+    "sysctl.kernel.io_uring_disabled",
+    "sysctl.kernel.panic_on_oops",
+    "sysctl.net.ipv4.conf.all.drop_gratuitous_arp",
+    "sysctl.net.ipv6.conf.all.router_solicitations",
+    "sysctl.net.ipv6.conf.default.accept_ra_defrtr",
+    "sysctl.net.ipv6.conf.default.accept_ra_pinfo",
+    "sysctl.net.ipv6.conf.default.accept_ra_rtr_pref",
+    "sysctl.net.ipv6.conf.default.autoconf",
+    "sysctl.net.ipv6.conf.default.max_addresses",
+    "sysctl.net.ipv6.conf.default.router_solicitations",
+    "sysctl.optin.userns",
+];
+
+#[test]
+fn opt_in_rules_and_other_choices_can_be_brought_back() {
+    let site = Site::of(1);
+    let root = env!("CARGO_MANIFEST_DIR");
+    let text = format!(
+        "playbook: t\ntitle: t\nhosts: [all]\nlevel: 2\n\
+         baselines: ['{root}/baselines/debian-12.yaml', '{root}/baselines/ssh.yaml']\n\
+         variables:\n  sudo_nopasswd_accounts: [admin]\n  ssh_allow_groups: [sudo, admin]\n  \
+         su_group: wheelers\n  banner_text: Keep out.\n  umask: '077'\n  tmout: 600\n  \
+         serves_web: true\n  ssh_jump_host: true\nopt_in: [{}]\n",
+        OPT_IN.join(", ")
+    );
+    let playbook = site.dir.path().join("choices.yaml");
+    std::fs::write(&playbook, text).expect("a playbook is written");
+    full_circle(&site, &playbook, &[]);
 }
 
 #[test]
@@ -101,7 +151,7 @@ fn a_snapshot_that_was_kept_is_judged_without_its_host() {
 }
 
 #[test]
-fn two_round_trips_and_few_forks() {
+fn the_journal_says_how_each_connection_was_made() {
     let site = Site::of(1);
     let live = site.treat(
         "check",

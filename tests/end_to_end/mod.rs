@@ -3,5 +3,6 @@
 
 mod confirm;
 mod full_circle;
+mod rules;
 pub mod site;
 mod trouble;

@@ -105,3 +105,47 @@ fn a_second_run_waits_for_the_first() {
     let reason = ran.finding("t.r0")["reason"].to_string();
     assert!(reason.contains("other"), "{reason}");
 }
+
+#[test]
+fn a_run_that_nobody_watches_over_is_told_by_check_and_undone_by_the_next_apply() {
+    let site = Site::of(1);
+    let first = site.playbook(&[
+        "file: {path: /etc/motd, content: \"lost\\n\"}",
+        "command: {check: test -e /etc/never, expected: never, fix: \"kill -9 $(cut -d' ' -f1 $store/watching) $$\", undo: \"true\"}",
+    ]);
+    let before = site.inside("cat /etc/motd");
+    let inventory = site.inventory();
+    let mut child = site
+        .command(&[
+            "apply",
+            first.to_str().expect("a path of ours is text"),
+            "-i",
+            inventory.to_str().expect("a path of the lab is text"),
+            "--quiet",
+        ])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program can be run");
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let dead = "cd /var/lib/seawall && read run <pending && cat /etc/motd && read p r <$run/watching && ! [ -e /proc/$p ] && read p r <$run/acting && ! [ -e /proc/$p ]";
+    while !site
+        .inside(&format!("({dead}) >/dev/null 2>&1 && echo dead"))
+        .contains("dead")
+    {
+        assert!(std::time::Instant::now() < until, "the watchdog never dies");
+    }
+    child.kill().expect("the controller can be killed");
+    child.wait().expect("it has ended");
+    assert_eq!(site.inside("cat /etc/motd"), "lost");
+    let second = site.playbook(&["file: {path: /etc/issue, content: \"second\\n\"}"]);
+    let check = site.treat("check", &second, &[]);
+    let notes = check.host(0)["notes"].to_string();
+    assert!(notes.contains("waiting on this host"), "{check}");
+    let ran = site.treat("apply", &second, &[]);
+    assert_eq!(ran.code, 0, "{ran}");
+    let notes = ran.host(0)["notes"].to_string();
+    assert!(notes.contains("it was undone first"), "{ran}");
+    assert_eq!(site.inside("cat /etc/motd"), before);
+    assert_eq!(site.inside("cat /etc/issue"), "second");
+}

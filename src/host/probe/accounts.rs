@@ -93,6 +93,14 @@ pub fn read(frames: &[Frame], q: &Queries, out: &mut Snapshot) {
         2 => Seen::No("/etc/shadow cannot be read by this account".into()),
         _ => Seen::No("awk failed on /etc/passwd, /etc/group and /etc/shadow".into()),
     };
+    // A home that is to be changed is a file like others. Only those that were looked for count.
+    if out.accounts.yes().is_some() {
+        let text = main.text();
+        for home in text.lines().filter_map(|l| l.strip_prefix("h:")) {
+            let state = homes.get(home).cloned().map_or(Seen::Absent, Seen::Yes);
+            out.files.entry(home.to_owned()).or_insert(state);
+        }
+    }
 }
 
 /// A line that cannot be read could hide an account, so it makes the whole unseen.
@@ -221,13 +229,37 @@ mod tests {
     }
 
     fn take(frames: &[Frame]) -> Seen<Accounts> {
+        whole(frames).accounts
+    }
+
+    #[test]
+    fn homes_that_were_looked_for_are_files_like_others() {
+        let text = "u:ann:1:1000:1000:/:/bin/sh\nh:/\nu:bob:1:1001:1000:/gone:/bin/sh\nh:/gone\nu:bin:1:2:2:/bin:/usr/sbin/nologin\n";
+        let frame = |name: &str, data: &str| Frame {
+            kind: "section".into(),
+            name: name.into(),
+            status: 0,
+            data: data.into(),
+        };
+        let stat = std::process::Command::new("stat")
+            .args(["-c", STAT, "--", "/"])
+            .output()
+            .unwrap();
+        let stat = String::from_utf8(stat.stdout).unwrap();
+        let seen = whole(&[frame("accounts", text), frame("accounts.homes", &stat)]);
+        assert!(matches!(seen.files["/"], Seen::Yes(_)), "{seen:?}");
+        assert_eq!(seen.files["/gone"], Seen::Absent);
+        assert!(!seen.files.contains_key("/bin"));
+    }
+
+    fn whole(frames: &[Frame]) -> Snapshot {
         let q = Queries {
             accounts: true,
             ..Queries::default()
         };
         let mut out = Snapshot::default();
         read(frames, &q, &mut out);
-        out.accounts
+        out
     }
 
     /// The same program over files of our own.

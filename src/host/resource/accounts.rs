@@ -178,7 +178,11 @@ impl AccountsRule {
             D::PasswordChangedInPast => "passwords changed in the past",
             D::MaxDays | D::MinDays | D::WarnDays | D::InactiveDays => {
                 let value = self.value.as_ref().map(Demand::describe);
-                return format!("{} {}", self.name(), value.unwrap_or_default());
+                return format!(
+                    "{} of each password {}",
+                    self.name(),
+                    value.unwrap_or_default()
+                );
             }
         };
         match self.except.0.is_empty() {

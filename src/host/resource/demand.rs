@@ -34,6 +34,9 @@ impl Demand {
 
     /// What is demanded, for a person.
     pub fn describe(&self) -> String {
+        if let Some(words) = &self.expected {
+            return words.clone();
+        }
         let mut parts = Vec::new();
         if let Some(v) = &self.equals {
             parts.push(if v.is_empty() {
@@ -48,11 +51,11 @@ impl Demand {
             ("only words of ", &self.subset_of),
             ("with ", &self.has),
         ];
-        if let Some(n) = self.at_least {
-            parts.push(format!("at least {n}"));
-        }
-        if let Some(n) = self.at_most {
-            parts.push(format!("at most {n}"));
+        match (self.at_least, self.at_most) {
+            (Some(low), Some(high)) => parts.push(format!("{low} to {high}")),
+            (Some(low), None) => parts.push(format!("at least {low}")),
+            (None, Some(high)) => parts.push(format!("at most {high}")),
+            (None, None) => {}
         }
         for (label, list) in lists {
             if !list.is_empty() {
@@ -63,6 +66,12 @@ impl Demand {
             parts.push(format!("matching /{m}/"));
         }
         parts.join(" and ")
+    }
+
+    /// The words of a value that may not be in it.
+    pub fn forbidden<'v>(&self, actual: &'v str) -> Vec<&'v str> {
+        let none_of = |word: &&str| self.none_of.iter().any(|w| w.trim() == *word);
+        words(actual).into_iter().filter(none_of).collect()
     }
 
     /// What `apply` writes, if the demand says it.
@@ -76,6 +85,9 @@ impl Demand {
     /// What is wrong with the demand itself; whole sentences.
     pub fn problems(&self) -> Vec<String> {
         let mut out = Vec::new();
+        if self.expected.as_ref().is_some_and(|w| w.trim().is_empty()) {
+            out.push("`expected` must not be empty: it is what people read".into());
+        }
         let demands_something = self.equals.is_some()
             || self.at_least.is_some()
             || self.at_most.is_some()
@@ -121,7 +133,14 @@ impl Demand {
     pub fn to_claim(&self) -> String {
         match (&self.equals, self == &exactly(&self.equals)) {
             (Some(value), true) => value.clone(),
-            _ => format!("{self:?}"),
+            // How a demand is worded makes it no other demand.
+            _ => format!(
+                "{:?}",
+                Demand {
+                    expected: None,
+                    ..self.clone()
+                }
+            ),
         }
     }
 }
@@ -184,7 +203,7 @@ mod tests {
         assert!(d.judge("2") && d.judge("10") && d.judge("9") && d.judge("-0") == d.judge("0"));
         assert!(!d.judge("1") && !d.judge("11") && !d.judge("4m") && !d.judge(""));
         assert!(!d.judge("99999999999999999999"));
-        assert_eq!(d.describe(), "at least 2 and at most 10");
+        assert_eq!(d.describe(), "2 to 10");
         assert_eq!(d.to_set().as_deref(), Some("4"));
     }
 
@@ -193,6 +212,7 @@ mod tests {
         let d = demand("{none_of: [aes128-cbc, 3des-cbc], set: [a, b]}");
         assert!(d.judge("aes256-ctr,aes128-cbcx") && d.judge(""));
         assert!(!d.judge("aes256-ctr, 3des-cbc"));
+        assert_eq!(d.forbidden("aes256-ctr, 3des-cbc"), ["3des-cbc"]);
         assert_eq!(d.to_set().as_deref(), Some("a,b"));
         let d = demand("{subset_of: [a, b], set: a}");
         assert!(d.judge("b a") && d.judge("a,b"));
@@ -225,6 +245,16 @@ mod tests {
         assert!(demand("{at_most: 4}").problems().is_empty());
         assert!(demand("{at_most: 4}").problems_to_write()[0].contains("`set` is missing"));
         assert!(demand("yes").problems_to_write().is_empty());
+    }
+
+    #[test]
+    fn a_demand_can_be_said_in_words() {
+        let d = demand("{matches: '^/', set: /x, expected: a path}");
+        assert_eq!(d.describe(), "a path");
+        let other = demand("{matches: '^/', set: /x}");
+        assert_eq!(other.describe(), "matching /^//");
+        assert_eq!(d.to_claim(), other.to_claim());
+        assert!(!demand("{at_most: 4, expected: ''}").problems().is_empty());
     }
 
     #[test]

@@ -96,11 +96,16 @@ impl File {
             Some(FileDemand::Present) => parts.push("there".into()),
             None => {}
         }
-        if !self.owner.0.is_empty() {
-            parts.push(format!("owner {}", self.owner.joined(" or ")));
-        }
-        if !self.group.0.is_empty() {
-            parts.push(format!("group {}", self.group.joined(" or ")));
+        match (self.owner.0.as_slice(), self.group.0.as_slice()) {
+            ([], []) => {}
+            // As `actual` shows them.
+            ([owner], [group]) => parts.push(format!("{owner}:{group}")),
+            (_, []) => parts.push(format!("owner {}", self.owner.joined(" or "))),
+            ([], _) => parts.push(format!("group {}", self.group.joined(" or "))),
+            _ => {
+                parts.push(format!("owner {}", self.owner.joined(" or ")));
+                parts.push(format!("group {}", self.group.joined(" or ")));
+            }
         }
         if let Some(mode) = &self.mode {
             let how = if self.exact { "exactly " } else { "" };
@@ -128,10 +133,12 @@ impl File {
         one_of(&self.group, &state.group, state.gid)
     }
 
+    /// The sticky bit of a directory takes rights away, so it is never too much.
     fn mode_ok(&self, state: &FileState) -> bool {
         match self.mode_bits() {
             None => self.mode.is_none(),
             Some(mode) if self.exact => state.mode == mode,
+            Some(mode) if state.kind == FileKind::Directory => state.mode & !mode & !0o1000 == 0,
             Some(mode) => state.mode & !mode == 0,
         }
     }

@@ -88,7 +88,7 @@ impl Resource for KernelModule {
         let mut actual = vec![match modules.install.get(&key) {
             Some(command) => format!("modprobe runs `{command}`"),
             None if modules.available.contains(&key) => "loadable".into(),
-            None => "nothing refuses it (the running kernel has no such module file)".into(),
+            None => "loadable if a kernel has it (this one does not)".into(),
         }];
         actual.push(
             if blacklisted {

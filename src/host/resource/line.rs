@@ -39,6 +39,9 @@ pub struct Line {
     /// A regular expression that no line may match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absent: Option<String>,
+    /// What is demanded, in words; it is shown in place of the expressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
     /// The line is put at the top.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first: bool,
@@ -67,6 +70,9 @@ impl Line {
     }
 
     fn expected(&self) -> String {
+        if let Some(words) = &self.expected {
+            return words.clone();
+        }
         let mut parts = Vec::new();
         match (&self.matches, &self.line) {
             (Some(matches), _) => parts.push(format!("a line matching /{matches}/")),
@@ -120,6 +126,9 @@ impl Resource for Line {
         }
         if !self.wants_line() && self.absent.is_none() {
             out.push(("line", "say `line`, `matches` or `absent`".into()));
+        }
+        if self.expected.as_ref().is_some_and(|w| w.trim().is_empty()) {
+            out.push(("expected", "must not be empty".into()));
         }
         if self.line.as_ref().is_some_and(|l| l.trim().is_empty()) {
             out.push(("line", "must not be empty".into()));
@@ -212,7 +221,7 @@ impl Resource for Line {
         };
         let mut actual = wrong.into_iter().take(5).collect::<Vec<_>>();
         if !there {
-            actual.push("no such line".into());
+            actual.push("not there".into());
         }
         match actual.is_empty() {
             true => Judgement::new(Verdict::Pass, expected, "as demanded"),
@@ -295,7 +304,7 @@ mod tests {
         let mut s = snapshot(&[(main, "# * hard core 0\n")], &[glob]);
         s.files
             .insert("/etc/security/limits.d/seawall.conf".into(), Seen::Absent);
-        assert_eq!(rule.judge(&s).actual, "no such line");
+        assert_eq!(rule.judge(&s).actual, "not there");
         let after = fixed(&rule, &s);
         assert_eq!(text(&after, main), "# * hard core 0\n");
         let s = snapshot(&[(main, "*  hard\tcore 0\n")], &[glob]);
@@ -316,7 +325,7 @@ mod tests {
         );
         assert_eq!(
             rule.judge(&s).actual,
-            "/etc/profile:2: umask 022; /etc/bash.bashrc:1: umask 022; no such line"
+            "/etc/profile:2: umask 022; /etc/bash.bashrc:1: umask 022; not there"
         );
         let after = fixed(&rule, &s);
         assert_eq!(text(&after, "/etc/profile"), "a\numask 027\nb\n");
@@ -330,6 +339,8 @@ mod tests {
         assert_eq!(absent.judge(&s).verdict, Verdict::Unknown);
         s.files.insert("/etc/x".into(), Seen::Absent);
         assert_eq!(absent.judge(&s).verdict, Verdict::Pass);
+        let worded = rule("{files: /etc/x, matches: '^a+$', line: a, expected: some a}");
+        assert_eq!(worded.judge(&s).expected, "some a");
         let present = rule("{files: /etc/x, line: a}");
         fixed(&present, &s);
         let na = rule("{files: /etc/x, line: a, if_missing: not-applicable}");
@@ -343,6 +354,7 @@ mod tests {
         for (yaml, field) in [
             ("{files: /etc/x}", "line"),
             ("{files: '/etc/*', line: a}", "write"),
+            ("{files: /etc/x, line: a, expected: ' '}", "expected"),
             ("{files: /etc/x, write: /etc/y, line: a}", "write"),
             ("{files: /etc/x, absent: '('}", "absent"),
             ("{files: /etc/x, absent: '^a', line: a}", "absent"),

@@ -261,9 +261,10 @@ impl Scripts {
             .find(|o| o.starts_with("hidepid="))
             .map_or("hidepid=0", String::as_str);
         let set = |option: &str| -> Result<String, NulInText> {
+            // A remount of the file system clears each flag of the mount that it does not name.
             Ok(format!(
-                "{mount} -o {} -- {source} {place}",
-                quote(&format!("remount,{option}"))?
+                "{flags}\n{mount} -o \"remount,$_now,\"{} -- {source} {place}",
+                quote(option)?
             ))
         };
         let mut spelled = HIDEPID.iter().filter(|(n, w)| *n == value || *w == value);
@@ -375,8 +376,17 @@ impl Resource for Mount {
             return Judgement::not_applicable(expected, why);
         };
         let options: Vec<&str> = mount.options.iter().map(String::as_str).collect();
-        let ok = self.options().iter().all(|o| is_there(&mount.options, o));
-        Judgement::pass_if(ok, expected, options.join(","))
+        let wanted = self.options();
+        let missing = |o: &&str| !is_there(&mount.options, o);
+        let missing: Vec<&str> = wanted.iter().map(|o| &**o).filter(missing).collect();
+        let all = options.join(",");
+        match missing.is_empty() {
+            true => Judgement::new(Verdict::Pass, expected, all),
+            false => {
+                let actual = format!("without {} ({all})", missing.join(", "));
+                Judgement::new(Verdict::Fail, expected, actual)
+            }
+        }
     }
 
     fn fix(&self, snapshot: &Snapshot) -> Result<Vec<Intent>, Unfixable> {
@@ -563,7 +573,14 @@ mod tests {
     const FAKE: &str = r#"#!/bin/sh
 [ "$1 $3" = "-o --" ] || exit 9
 o=${2#remount,}; all=rw
-case $o in bind,*) o=${o#bind,} ;; *) all=rw,$o; o=rw ;; esac
+case $o in
+bind,*) o=${o#bind,} ;;
+*) _list=$o; o=
+    IFS=,
+    for _word in $_list; do
+        case $_word in hidepid=*) all=$all,$_word ;; *) o=$o${o:+,}$_word ;; esac
+    done ;;
+esac
 printf '1 2 0:3 / %s %s shared:1 - ext4 %s %s\n' "$5" "$o" "$4" "$all" >"$TABLE"
 "#;
 
@@ -603,9 +620,15 @@ printf '1 2 0:3 / %s %s shared:1 - ext4 %s %s\n' "$5" "$o" "$4" "$all" >"$TABLE"
             assert_eq!(flags().0, "rw,nosuid,relatime");
             assert!(run(&hidepid.guard).0);
             assert_eq!(run(&hidepid.act), (true, String::new()), "{shell:?}");
-            assert_eq!(flags().1, "rw,hidepid=2");
+            assert_eq!(
+                flags(),
+                ("rw,nosuid,relatime".into(), "rw,hidepid=2".into())
+            );
             assert_eq!(run(&hidepid.undo), (true, String::new()), "{shell:?}");
-            assert_eq!(flags().1, "rw,hidepid=0");
+            assert_eq!(
+                flags(),
+                ("rw,nosuid,relatime".into(), "rw,hidepid=0".into())
+            );
             std::fs::write(&table, "").unwrap();
             assert!(!run(&nodev.guard).0, "what is no longer mounted is stale");
         }

@@ -402,7 +402,13 @@ impl Resource for Sshd {
             }
         };
         if !self.is_right(&key, &value) {
-            return Judgement::new(Verdict::Fail, expected, value);
+            // Of a long list, only what is wrong helps.
+            let wrong = self.value.as_ref().map(|d| d.forbidden(&value));
+            let actual = match wrong.filter(|wrong| !wrong.is_empty()) {
+                Some(wrong) => format!("with {}", wrong.join(", ")),
+                None => value,
+            };
+            return Judgement::new(Verdict::Fail, expected, actual);
         }
         let config = Config::of(snapshot);
         let otherwise = config

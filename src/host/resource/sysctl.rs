@@ -162,7 +162,7 @@ impl Resource for Sysctl {
     }
 
     fn judge(&self, snapshot: &Snapshot) -> Judgement {
-        let expected = format!("{}, now and after a reboot", self.value.describe());
+        let expected = format!("{} now and at boot", self.value.describe());
         let running = match snapshot.sysctls.get(&self.key) {
             Some(Seen::Yes(value)) => value,
             Some(Seen::Absent) => {
@@ -193,7 +193,7 @@ impl Resource for Sysctl {
         let actual = format!("{running} now; {file}");
         let judgement = Judgement::pass_if(runs && persists, expected, actual);
         match (judgement.verdict, runs) {
-            (Verdict::Fail, true) => judgement.because("it would be lost at the next boot"),
+            (Verdict::Fail, true) => judgement.because("a boot may change it"),
             _ => judgement,
         }
     }
@@ -410,10 +410,7 @@ mod tests {
         assert_eq!(verdict(&unseen), Verdict::Unknown);
         let j = forward().judge(&with(yes("0"), &[]));
         assert_eq!(j.actual, "0 now; no file sets it");
-        assert_eq!(
-            j.reason.as_deref(),
-            Some("it would be lost at the next boot")
-        );
+        assert_eq!(j.reason.as_deref(), Some("a boot may change it"));
     }
 
     #[test]

@@ -14,8 +14,12 @@ use crate::host::probe;
 use crate::host::prove::{self, Outcomes};
 use crate::host::snapshot::Snapshot;
 
+use super::confirm::Settled;
 use super::contact::{connect, say};
 use super::{HostEnd, Job, Mode, Shared, falls_short};
+
+/// How long the undo of what earlier runs left may take.
+const SETTLE_LIMIT: Duration = Duration::from_secs(1800);
 
 /// A host's end, with the reason that its event gives.
 type End = (HostEnd, Option<String>);
@@ -36,10 +40,22 @@ async fn treat_session(
     session: &mut dyn Session,
     shared: &Shared,
 ) -> Result<End, String> {
-    let before = match observe(job, session, "before", shared).await? {
-        Ok(snapshot) => snapshot,
+    let mut looked = match look(job, session, shared).await {
+        Ok(looked) => looked,
         Err(error) => return unreachable(job, &error, shared),
     };
+    if let Some(run) = looked.snapshot.facts.pending_run.clone() {
+        if shared.settings.mode == Mode::Apply && settle(job, session, shared).await? {
+            looked = match look(job, session, shared).await {
+                Ok(looked) => looked,
+                Err(error) => return unreachable(job, &error, shared),
+            };
+        } else {
+            let text = format!("run {run} is waiting on this host to be kept or undone");
+            note(job, shared, text)?;
+        }
+    }
+    let before = looked.keep(job, "before", shared)?;
     let mut judged = judge::judge(&job.rules, &before, shared.settings.today);
     let plan = plan::plan(&job.rules, &mut judged, &before, &*shared.settings.wanted);
     if shared.settings.mode == Mode::DryRun && !plan.is_empty() {
@@ -66,6 +82,44 @@ async fn treat_session(
     }
     .carry_out(session)
     .await
+}
+
+/// Has the host undo what runs left that nobody watches over any more; whether there was any.
+async fn settle(job: &Job, session: &mut dyn Session, shared: &Shared) -> Result<bool, String> {
+    let nonce = Nonce::draw();
+    let program = act::settle_program(&nonce);
+    let mut frames = Vec::new();
+    // Where it fails, the act program says why it cannot begin.
+    let _ = say(session, &program, &nonce, SETTLE_LIMIT, &mut |frame| {
+        frames.push(frame.clone());
+    })
+    .await;
+    let mut any = false;
+    for frame in frames.iter().filter(|f| f.kind == "settled") {
+        any = true;
+        note_settled(job, shared, frame)?;
+    }
+    Ok(any)
+}
+
+fn note_settled(job: &Job, shared: &Shared, frame: &Frame) -> Result<(), String> {
+    let run = clean(&frame.name, 64);
+    let text = if frame.status == 0 {
+        format!("run {run} was never confirmed and its watchdog is gone: it was undone first")
+    } else {
+        format!(
+            "run {run} was never confirmed and its watchdog is gone: it could not be undone wholly: {}",
+            clean(&frame.text(), 400)
+        )
+    };
+    note(job, shared, text)
+}
+
+fn note(job: &Job, shared: &Shared, text: String) -> Result<(), String> {
+    shared.recorder.event(Event::Note {
+        host: Some(job.target.name.clone()),
+        text,
+    })
 }
 
 fn only_findings(judged: Vec<Judged>) -> Vec<Finding> {
@@ -98,6 +152,20 @@ fn unreachable(job: &Job, error: &ReachError, shared: &Shared) -> Result<End, St
     Ok((end(job, HostOutcome::Unknown, findings), Some(reason)))
 }
 
+/// An observation that is not kept yet.
+struct Looked {
+    snapshot: Snapshot,
+    took: Duration,
+    bytes: u64,
+}
+
+impl Looked {
+    fn keep(self, job: &Job, when: &str, shared: &Shared) -> Result<Snapshot, String> {
+        keep_snapshot(job, &self.snapshot, when, self.took, self.bytes, shared)?;
+        Ok(self.snapshot)
+    }
+}
+
 /// Observes, and keeps the snapshot in the run's folder.
 async fn observe(
     job: &Job,
@@ -105,24 +173,31 @@ async fn observe(
     when: &str,
     shared: &Shared,
 ) -> Result<Result<Snapshot, ReachError>, String> {
+    Ok(match look(job, session, shared).await {
+        Ok(looked) => Ok(looked.keep(job, when, shared)?),
+        Err(error) => Err(error),
+    })
+}
+
+async fn look(job: &Job, session: &mut dyn Session, shared: &Shared) -> Result<Looked, ReachError> {
     let nonce = Nonce::draw();
     let program = job.rules.observe_program(&nonce);
     let begun = Instant::now();
     let taken = jiff::Timestamp::now().to_string();
     let limit = shared.settings.observe_limit;
-    let said = match say(session, &program, &nonce, limit, &mut |_| {}).await {
-        Ok(said) => said,
-        Err(error) => return Ok(Err(error)),
-    };
+    let said = say(session, &program, &nonce, limit, &mut |_| {}).await?;
     if !probe::is_whole(&said.frames) {
-        return Ok(Err(ReachError::new(
+        return Err(ReachError::new(
             crate::model::Phase::Run,
             "the program ended before it had observed everything",
-        )));
+        ));
     }
     let snapshot = probe::read(&said.frames, &job.rules.queries, &job.target.name, &taken);
-    keep_snapshot(job, &snapshot, when, begun.elapsed(), said.bytes, shared)?;
-    Ok(Ok(snapshot))
+    Ok(Looked {
+        snapshot,
+        took: begun.elapsed(),
+        bytes: said.bytes,
+    })
 }
 
 fn keep_snapshot(
@@ -269,21 +344,39 @@ impl Change<'_> {
     /// Waits until the host has undone the run, and looks at it again.
     async fn not_kept(self, why: &str) -> Result<End, String> {
         let (job, shared) = (self.job, self.shared);
-        let Some(mut session) =
-            super::confirm::await_undo(&job.target, shared, &shared.settings.run, why).await?
-        else {
-            let reason = format!(
-                "{why}; and the host was not seen to undo the run (it does so by itself, unless it is down)"
-            );
-            let findings = judge::unseen(&job.rules, &job.target.name, &reason);
-            return Ok((end(job, HostOutcome::Unknown, findings), Some(reason)));
+        let settled =
+            super::confirm::await_undo(&job.target, shared, &shared.settings.run, why).await?;
+        let (mut session, how) = match settled {
+            Settled::Undone(session) => (session, "the host has undone the run by itself"),
+            Settled::NotBegun(session) => (session, "the host knows nothing of the run"),
+            Settled::Kept(session) => (session, ""),
+            Settled::NotSeen => {
+                let reason = format!(
+                    "{why}; and the host was not seen to undo the run (it does so by itself, unless it is down)"
+                );
+                let findings = judge::unseen(&job.rules, &job.target.name, &reason);
+                return Ok((end(job, HostOutcome::Unknown, findings), Some(reason)));
+            }
         };
         let seen = observe(job, session.as_mut(), "undone", shared).await?;
         session.close().await;
-        let reason = format!("{why}; the host has undone the run by itself");
         match seen {
             Ok(snapshot) => {
-                for line in prove::differences(&self.before, &snapshot) {
+                let differences = prove::differences(&self.before, &snapshot);
+                let reason = match (how, differences.is_empty()) {
+                    ("", true) => format!("{why}; nothing that was looked at is changed"),
+                    ("", false) => format!(
+                        "{why}; but the host has kept the run: rollback {} takes it back",
+                        shared.settings.run.as_str()
+                    ),
+                    (how, _) => format!("{why}; {how}"),
+                };
+                if how.is_empty() && !differences.is_empty() {
+                    shared.recorder.event(Event::Confirmed {
+                        host: job.target.name.clone(),
+                    })?;
+                }
+                for line in differences {
                     shared.recorder.event(Event::Note {
                         host: Some(job.target.name.clone()),
                         text: format!("differs from before the run: {line}"),
@@ -357,6 +450,7 @@ pub(super) async fn act(
                         detail,
                     })
                 }
+                "settled" => note_settled(job, shared, frame),
                 _ => Ok(()),
             };
             if let Err(error) = result {

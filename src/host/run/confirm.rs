@@ -97,14 +97,24 @@ async fn keep(
     })
 }
 
-/// Waits until the host has undone the run; gives the session over which that was seen.
-/// `None`: it was not seen in time.
+/// How a run that was not confirmed ended on its host, with the session over which it was seen.
+pub(super) enum Settled {
+    Undone(Box<dyn Session>),
+    /// The host keeps it: a keep came through whose answer did not, or nothing was changed at all.
+    Kept(Box<dyn Session>),
+    /// It knows nothing of the run: it was not begun.
+    NotBegun(Box<dyn Session>),
+    /// It was not seen in time.
+    NotSeen,
+}
+
+/// Waits until the host has undone the run, or says that it will not.
 pub(super) async fn await_undo(
     target: &Target,
     shared: &Shared,
     run: &RunId,
     why: &str,
-) -> Result<Option<Box<dyn Session>>, String> {
+) -> Result<Settled, String> {
     // The undo itself takes time too (a package that comes back, a service that restarts).
     let until = Instant::now() + shared.settings.window + Duration::from_secs(90);
     let host = &target.name;
@@ -123,12 +133,10 @@ pub(super) async fn await_undo(
                         steps: undone_steps(&log),
                         detail: (state != "undone 0").then(|| clean(&log, 600)),
                     })?;
-                    return Ok(Some(session));
+                    return Ok(Settled::Undone(session));
                 }
-                Some((state, _)) if state == "gone" || state == "kept" => {
-                    // Nothing was begun, or nothing was left to confirm.
-                    return Ok(Some(session));
-                }
+                Some((state, _)) if state == "kept" => return Ok(Settled::Kept(session)),
+                Some((state, _)) if state == "gone" => return Ok(Settled::NotBegun(session)),
                 Some((state, _)) if !told => {
                     told = true;
                     shared.recorder.event(Event::Note {
@@ -144,7 +152,7 @@ pub(super) async fn await_undo(
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(None)
+    Ok(Settled::NotSeen)
 }
 
 async fn ask(session: &mut dyn Session, run: &RunId) -> Option<(String, String)> {

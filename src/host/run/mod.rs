@@ -65,8 +65,8 @@ pub struct Settings {
     pub window: Duration,
     /// Which rules `apply` may change; all are judged.
     pub wanted: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    /// Log-ins under way at once. They are what costs the controller CPU and the hosts' sshd
-    /// `MaxStartups`.
+    /// Log-ins under way at once, so that in a large fleet each still ends within its own
+    /// time limit. Apart from sessions: a slow program must not keep others from connecting.
     pub handshakes: usize,
     /// Hosts being treated at once.
     pub sessions: usize,
@@ -85,7 +85,7 @@ impl Settings {
             failure_budget: WaveSize::Hosts(0),
             window: Duration::from_secs(120),
             wanted: Arc::new(|_| true),
-            handshakes: 8,
+            handshakes: 48,
             sessions: 64,
             observe_limit: Duration::from_secs(120),
         }

@@ -220,7 +220,7 @@ impl OneHost {
             return Ok((HostOutcome::Changed, None));
         }
         let reason = match frame.status {
-            69 => clean(&text, 400),
+            69 | 71 => clean(&text, 400),
             _ => format!(
                 "not everything could be undone (--force undoes what was changed since): {}",
                 clean(&failures(&text), 400)

@@ -18,16 +18,28 @@ arm() {
   mkdir -p -m 700 -- "$base" 2>/dev/null && chmod 700 "$base" 2>/dev/null && mkdir -m 700 -- "$store" 2>/dev/null ||
     refuse 73 "the undo store $store cannot be made (read-only, full or no such directory)"
   printf '%s' "$undo_text" >"$store/undo.sh" 2>/dev/null && written "$store/undo.sh" "$undo_bytes" &&
-    printf '%s' "$watch_text" >"$store/watch.sh" 2>/dev/null && written "$store/watch.sh" "$watch_bytes" || {
+    printf '%s' "$watch_text" >"$store/watch.sh" 2>/dev/null && written "$store/watch.sh" "$watch_bytes" &&
+    sign "$store/acting" && [ -s "$store/acting" ] &&
+    head -c 65536 /dev/zero >"$store/reserve" 2>/dev/null && written "$store/reserve" 65536 || {
     rm -rf -- "$store"
     refuse 73 "the undo store $store cannot be written: is the disk full?"
   }
   beat "$window"
-  if ! (set -C && printf '%s\n' "$run" >"$base/pending") 2>/dev/null; then
-    IFS= read -r other 2>/dev/null <"$base/pending" || other=another
-    rm -rf -- "$store"
-    refuse 71 "run $other is still waiting to be kept or undone on this host"
+  if ! take; then
+    settle
+    take || {
+      IFS= read -r other 2>/dev/null <"$base/pending" || other=another
+      rm -rf -- "$store"
+      refuse 71 "run $other is still waiting to be kept or undone on this host"
+    }
   fi
+  # Now that no other run can begin: what is being undone must have ended.
+  settle || {
+    rm -f -- "$base/pending"
+    rm -rf -- "$store"
+    refuse 71 "run $other is being undone on this host right now"
+  }
+  beat "$window"
   if [ -d /run/systemd/system ] && have systemd-run &&
     systemd-run --quiet --collect --unit="seawall-confirm-$run" /bin/sh "$store/watch.sh" >/dev/null 2>&1; then :
   elif have setsid; then
@@ -42,10 +54,13 @@ arm() {
       rm -f -- "$base/pending"
       refuse 70 'the watchdog that would undo the run did not start, so nothing was changed'
     fi
-    sleep 0.05
+    sleep 0.05 2>/dev/null || sleep 1
   done
   frame armed "$run" 0 ''
 }
+
+# take: this run is the one that waits, unless another one does.
+take() { (set -C && printf '%s\n' "$run" >"$base/pending") 2>/dev/null; }
 
 # run_step STEP SECONDS
 run_step() {
@@ -59,44 +74,49 @@ run_step() {
     frame step "$step" 73 'the undo store cannot be written'
     return
   fi
-  if out=$("${step}_act" 2>&1 >/dev/null); then
-    printf '' >"$store/done.$step"
-    some=1
-    frame step "$step" 0 "$out"
+  if heard "${step}_act"; then
+    if printf '' >"$store/done.$step"; then
+      some=1
+      frame step "$step" 0 "$REPLY"
+    else
+      take_back "$step" 'the undo store cannot be written'
+    fi
   else
-    take_back "$step" "$out"
+    take_back "$step" "$REPLY"
   fi
 }
 
 # take_back STEP WHY: a step that went wrong is undone at once.
 take_back() {
-  step=$1
-  if more=$("${step}_undo" 2>&1 >/dev/null); then
+  step=$1 why_back=$2
+  if heard "${step}_undo"; then
     rm -f -- "$store/begun.$step" "$store/done.$step"
-    frame step "$step" 1 "$2"
+    frame step "$step" 1 "$why_back"
   else
-    frame step "$step" 2 "$2
-and it could not be put back: $more"
+    frame step "$step" 2 "$why_back
+and it could not be put back: $REPLY"
   fi
 }
 
-# run_reaction NAME FUNCTION STEP…: once, if any of the steps was done; if it fails, they are undone.
+# run_reaction NAME FUNCTION SECONDS STEP…: once, if any of the steps was done; if it fails, they
+# are undone.
 run_reaction() {
   name=$1 function=$2
-  shift 2
+  beat "$3"
+  shift 3
   any=
   for one in "$@"; do [ -e "$store/done.$one" ] && any=1; done
   [ "$any" ] || return 0
-  if out=$("$function" 2>&1 >/dev/null); then
-    frame reaction "$name" 0 "$out"
+  if heard "$function"; then
+    frame reaction "$name" 0 "$REPLY"
     return
   fi
-  frame reaction "$name" 1 "$out"
-  why="$name failed: $out"
+  frame reaction "$name" 1 "$REPLY"
+  why="$name failed: $REPLY"
   for one in "$@"; do
     [ -e "$store/done.$one" ] && take_back "$one" "$why"
   done
-  "$function" >/dev/null 2>&1
+  heard "$function"
 }
 
 # Nothing was done after all: there is nothing to confirm.

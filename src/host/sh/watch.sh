@@ -1,6 +1,7 @@
 # Started before the first change of a run; undoes the run unless it is told to keep in time.
 # Needs nobody: not the connection, not sshd, not the controller.
-printf '%s\n' "$$" >"$store/watching"
+trap '' HUP PIPE
+sign "$store/watching"
 blind=0
 while :; do
   IFS= read -r owner 2>/dev/null <"$base/pending" || owner=
@@ -20,7 +21,5 @@ while :; do
   esac
   sleep 1
 done
-# Whoever renames it first has decided: keep or undo.
-mv -T "$base/pending" "$store/undoing" 2>/dev/null || exit 0
-sh "$store/undo.sh" force >"$store/undo.log" 2>&1
-printf '%s\n' "$?" >"$store/undone"
+claim "$run" || exit 0
+undo_all "$store"

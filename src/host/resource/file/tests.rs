@@ -34,6 +34,12 @@ fn a_mode_is_a_bound() {
         ..state(0o640, "")
     };
     assert_eq!(verdict(shadow), Verdict::Pass);
+    let sticky = FileState {
+        kind: FileKind::Directory,
+        ..state(0o1640, "")
+    };
+    assert_eq!(verdict(sticky), Verdict::Pass);
+    assert_eq!(verdict(state(0o1640, "")), Verdict::Fail);
     let loose = FileState {
         owner: "bob".into(),
         ..state(0o4644, "")
