@@ -67,7 +67,10 @@ pub fn next_steps(view: &RunView, choice: &Choice) -> Vec<NextStep> {
             format!("seawall apply {tail}"),
             match failing.len() - fixable {
                 0 => format!("brings about all {fixable} that fail"),
-                rest => format!("brings about {fixable} that fail; {rest} are for a person"),
+                _ => format!(
+                    "brings about {fixable} of the {} that fail; the rest is for a person",
+                    failing.len()
+                ),
             },
         );
     }

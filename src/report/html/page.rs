@@ -53,6 +53,8 @@ pub struct Page {
     changes_hosts: bool,
     /// It tried to bring about what it could.
     applied: bool,
+    /// It says what it would change.
+    rehearsal: bool,
     verdict: Verdict,
     score: Option<Gauge>,
     severities: Vec<Tile>,
@@ -166,7 +168,10 @@ impl Page {
             took: ending.map_or("it did not end".into(), |e| duration(e.millis)),
             by: name(&view.by),
             playbook: name(&view.playbook),
-            verb: name(&view.verb),
+            verb: match view.is_rehearsal() {
+                true => "apply --dry-run".to_owned(),
+                false => name(&view.verb),
+            },
             version: name(&view.version),
             maker: env!("CARGO_PKG_VERSION"),
             rules: view.rules,
@@ -175,6 +180,7 @@ impl Page {
             waves: view.waves.len(),
             stopped: ending.and_then(|e| e.stopped.as_deref()).map(prose),
             changes_hosts: view.changes_hosts(),
+            rehearsal: view.is_rehearsal(),
             applied: view.changes_hosts() && !view.is_rehearsal(),
             verdict: verdict(view),
             score: gauge(view),

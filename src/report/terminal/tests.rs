@@ -38,6 +38,58 @@ fn a_run_that_died() {
 }
 
 #[test]
+fn a_rehearsal_says_what_it_would_do_and_that_nothing_was_done() {
+    use crate::journal::Event;
+    let mut events = fixture::check();
+    let planned = fixture::apply();
+    let planned = planned
+        .iter()
+        .find(|e| matches!(e, Event::Planned { .. }))
+        .unwrap();
+    events.insert(events.len() - 1, planned.clone());
+    if let Event::RunStarted { verb, .. } = &mut events[0] {
+        *verb = "dry-run".into();
+    }
+    let text = plain(100).summary(&fixture::fold(&events));
+    assert!(
+        text.contains("Would change  5 changes; nothing was changed"),
+        "{text}"
+    );
+    assert!(text.contains("\n  would do     "), "{text}");
+    assert!(!text.contains("\n  unknown      "), "{text}");
+    assert!(text.contains("\n  seawall apply "), "{text}");
+}
+
+#[test]
+fn a_host_out_of_reach_is_told_once_and_not_with_each_of_its_rules() {
+    use crate::journal::Event;
+    let mut events = fixture::check();
+    let Some((host, mut findings)) = events.iter().find_map(|e| match e {
+        Event::Judged { host, findings } => Some((host.clone(), findings.clone())),
+        _ => None,
+    }) else {
+        panic!("a host is judged");
+    };
+    for finding in &mut findings {
+        finding.status = Status::Unknown;
+        finding.reason = Some("the host was not seen".into());
+    }
+    events.retain(|e| crate::report::fold::host_of(e) != Some(host.as_str()));
+    events.insert(
+        events.len() - 1,
+        Event::Judged {
+            host: host.clone(),
+            findings,
+        },
+    );
+    let view = fixture::fold(&events);
+    assert!(view.not_seen().any(|h| h.name == host));
+    let text = plain(100).summary(&view);
+    assert!(!text.contains("the host was not seen"), "{text}");
+    assert!(text.contains("nothing of "), "{text}");
+}
+
+#[test]
 fn no_line_is_wider_than_the_terminal() {
     for width in [60, 80, 100, 160] {
         for events in [fixture::check(), fixture::apply(), fixture::fifty()] {
