@@ -344,7 +344,7 @@ pub fn unified_diff(path: &str, before: Option<&str>, after: Option<&str>) -> St
 }
 
 fn hits(pattern: &str, line: &str) -> bool {
-    regex::Regex::new(pattern).is_ok_and(|r| r.is_match(line))
+    super::pattern::compile(pattern).is_ok_and(|r| r.is_match(line))
 }
 
 /// A line without what ends it.
@@ -399,7 +399,7 @@ impl Lines {
 
     /// Where the lines stand that this regular expression matches; none if it is not one.
     fn matching(&self, pattern: &str) -> Vec<usize> {
-        let Ok(regex) = regex::Regex::new(pattern) else {
+        let Ok(regex) = super::pattern::compile(pattern) else {
             return Vec::new();
         };
         let matching = self.bodies().enumerate().filter(|(_, l)| regex.is_match(l));

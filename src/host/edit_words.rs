@@ -12,7 +12,7 @@ pub(super) fn apply(
     before: Option<&str>,
 ) -> String {
     let mut text = before.unwrap_or_default().to_owned();
-    let Ok(pattern) = regex::Regex::new(matches) else {
+    let Ok(pattern) = super::pattern::compile(matches) else {
         return text;
     };
     if !text.lines().any(|line| pattern.is_match(line)) {

@@ -9,6 +9,7 @@ pub mod edit;
 mod edit_words;
 pub mod intent;
 pub mod judge;
+mod pattern;
 pub mod plan;
 pub mod probe;
 pub mod prove;

@@ -1,4 +1,4 @@
-//! systemd's units. One fork: `systemctl show` for all of them.
+//! systemd's units. One fork: `systemctl show` for all of them that there are.
 
 use super::{Queries, section};
 use crate::host::snapshot::{Seen, Snapshot, UnitState};
@@ -43,12 +43,39 @@ pub fn script(q: &Queries) -> Result<Option<String>, NulInText> {
     if words.is_empty() {
         return Ok(None);
     }
+    // systemd searches all its folders, in PID 1, for each unit that it does not know: dozens of
+    // services that a server does not have would cost more than all other probes. So what has
+    // neither a file nor a cgroup is not asked for.
     Ok(Some(format!(
         r#"if [ ! -d /run/systemd/system ]; then frame section {NAME} 1 'systemd does not run on this host'; return 0; fi
-_said=$(systemctl show -p Names,LoadState,ActiveState,UnitFileState -- {words} 2>&1)
-frame section {NAME} $? "$_said""#
+_none=
+set --
+for _u in {words}; do
+  _t=$_u
+  case $_u in
+  *@*) _t=${{_u%%@*}}@.${{_u##*.}} ;;
+  *.device | *.scope | *.slice | *.swap | *.mount) set -- "$@" "$_u"; continue ;;
+  esac
+  for _d in {FOLDERS}; do
+    if [ -e "$_d/$_u" ] || [ -L "$_d/$_u" ] || [ -e "$_d/$_t" ]; then set -- "$@" "$_u"; continue 2; fi
+  done
+  _none="$_none
+
+Names=$_u
+LoadState=not-found"
+done
+_said= _rc=0
+if [ $# -gt 0 ]; then _said=$(systemctl show -p Names,LoadState,ActiveState,UnitFileState -- "$@" 2>&1) || _rc=$?; fi
+frame section {NAME} "$_rc" "$_said$_none""#
     )))
 }
+
+/// Where a unit has its file (systemd.unit(5)), or, while it is active, its cgroup.
+const FOLDERS: &str = "/usr/lib/systemd/system /lib/systemd/system /etc/systemd/system \
+    /run/systemd/system /run/systemd/generator.late /run/systemd/generator /run/systemd/generator.early \
+    /run/systemd/transient /usr/local/lib/systemd/system /etc/systemd/system.control \
+    /run/systemd/system.control /sys/fs/cgroup/system.slice /sys/fs/cgroup/systemd/system.slice \
+    /sys/fs/cgroup/unified/system.slice";
 
 /// Reads what was said: a block of `KEY=VALUE` lines for each unit, empty lines between them. A
 /// unit is known by any of its names.

@@ -1,11 +1,6 @@
 //! Judging a value by a [`Demand`]. Pure.
 
-use regex::RegexBuilder;
-
 use crate::document::Demand;
-
-/// A compiled expression may take this many bytes: enough for any setting, too little to hurt.
-const REGEX_LIMIT: usize = 1 << 20;
 
 impl Demand {
     /// Whether a value is as demanded. White space at its ends does not count.
@@ -161,20 +156,17 @@ fn words(text: &str) -> Vec<&str> {
 
 /// Compiles an expression of a document, with a bound on its size.
 pub(crate) fn regex(pattern: &str) -> Result<regex::Regex, String> {
-    RegexBuilder::new(pattern)
-        .size_limit(REGEX_LIMIT)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The message of a syntax error draws the pattern over several lines.
-            other => other
-                .to_string()
-                .lines()
-                .last()
-                .unwrap_or("it cannot be read")
-                .trim_start_matches("error: ")
-                .to_owned(),
-        })
+    crate::host::pattern::compile(pattern).map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
+        // The message of a syntax error draws the pattern over several lines.
+        other => other
+            .to_string()
+            .lines()
+            .last()
+            .unwrap_or("it cannot be read")
+            .trim_start_matches("error: ")
+            .to_owned(),
+    })
 }
 
 #[cfg(test)]

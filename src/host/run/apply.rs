@@ -57,7 +57,10 @@ async fn treat_session(
     }
     let before = looked.keep(job, "before", shared)?;
     let mut judged = judge::judge(&job.rules, &before, shared.settings.today);
-    let plan = plan::plan(&job.rules, &mut judged, &before, &*shared.settings.wanted);
+    // A check only asks whether each rule could be mended; it puts no plan together.
+    let check = shared.settings.mode == Mode::Check;
+    let wanted = |rule: &str| !check && (shared.settings.wanted)(rule);
+    let plan = plan::plan(&job.rules, &mut judged, &before, &wanted);
     if shared.settings.mode == Mode::DryRun && !plan.is_empty() {
         shared.recorder.event(Event::Planned {
             host: job.target.name.clone(),
