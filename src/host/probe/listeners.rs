@@ -1,5 +1,5 @@
-//! Sockets that wait for others. One fork: `grep` takes them out of the kernel's tables, so that
-//! a host with many connections has little to say.
+//! Sockets that wait for others. One fork: `ss` asks the kernel for those alone; where there is no
+//! `ss`, `grep` takes them out of the kernel's tables, which are read whole.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,14 +16,16 @@ pub fn script(q: &Queries) -> Result<Option<String>, NulInText> {
     }
     // 0A: listening (tcp). 07: not connected (udp).
     Ok(Some(format!(
-        r#"if [ ! -r /proc/net/tcp ]; then frame section {NAME} 1 '/proc/net/tcp may not be read'; return 0; fi
+        r#"if have ss && _said=$(ss -H -l -t -u -n 2>/dev/null); then frame section {NAME} 0 "$_said"; return 0; fi
+if [ ! -r /proc/net/tcp ]; then frame section {NAME} 1 '/proc/net/tcp may not be read'; return 0; fi
 _said=$(grep -s -H -o -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (0A|07) ' -- /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6)
 if [ $? -gt 1 ] && [ -z "$_said" ] && ! have grep; then frame section {NAME} 1 'there is no grep'; return 0; fi
 frame section {NAME} 0 "$_said""#
     )))
 }
 
-/// Reads what was said. Lines: `/proc/net/TABLE: N: ADDRESS:PORT ADDRESS:PORT STATE `.
+/// Reads what was said. Lines: `/proc/net/TABLE: N: ADDRESS:PORT ADDRESS:PORT STATE `, or those of
+/// `ss`: `tcp LISTEN N N ADDRESS:PORT ADDRESS:PORT`.
 pub fn read(frames: &[Frame], q: &Queries, out: &mut Snapshot) {
     if q.listeners {
         out.listeners = section::seen(frames, NAME, |text| {
@@ -44,7 +46,9 @@ pub fn read(frames: &[Frame], q: &Queries, out: &mut Snapshot) {
 }
 
 fn parse(line: &str) -> Result<Option<Listener>, ()> {
-    let rest = line.strip_prefix("/proc/net/").ok_or(())?;
+    let Some(rest) = line.strip_prefix("/proc/net/") else {
+        return parse_ss(line).map(Some).ok_or(());
+    };
     let (table, rest) = rest.split_once(':').ok_or(())?;
     let (protocol, state) = match table {
         "tcp" | "tcp6" => ("tcp", "0A"),
@@ -64,6 +68,25 @@ fn parse(line: &str) -> Result<Option<Listener>, ()> {
         address: parse_address(address).ok_or(())?,
         port: u16::from_str_radix(port, 16).map_err(|_| ())?,
     }))
+}
+
+/// `0.0.0.0:22`, `[::]:22`, `*:22` (both families), `127.0.0.53%lo:53`, `[fe80::1]%eth0:546`.
+fn parse_ss(line: &str) -> Option<Listener> {
+    let mut words = line.split_whitespace();
+    let protocol = words.next().filter(|p| matches!(*p, "tcp" | "udp"))?;
+    let (address, port) = words.nth(3)?.rsplit_once(':')?;
+    let address = address.split('%').next()?;
+    let address = address
+        .strip_prefix('[')
+        .map_or(address, |a| a.trim_end_matches(']'));
+    Some(Listener {
+        protocol: protocol.into(),
+        address: match address {
+            "*" => Ipv6Addr::UNSPECIFIED.into(),
+            text => text.parse().ok()?,
+        },
+        port: port.parse().ok()?,
+    })
 }
 
 /// The kernel writes addresses as 32-bit words in the machine's own order. All that we manage is
@@ -97,6 +120,47 @@ mod tests {
         Queries {
             listeners: true,
             ..Queries::default()
+        }
+    }
+
+    #[test]
+    fn lines_of_ss_are_read_too() {
+        for (line, protocol, address, port) in [
+            (
+                "tcp   LISTEN 0      128          0.0.0.0:22        0.0.0.0:*",
+                "tcp",
+                "0.0.0.0",
+                22,
+            ),
+            ("tcp LISTEN 0 128 [::]:22 [::]:*", "tcp", "::", 22),
+            ("tcp LISTEN 0 511 *:80 *:*", "tcp", "::", 80),
+            (
+                "udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*",
+                "udp",
+                "127.0.0.53",
+                53,
+            ),
+            (
+                "udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*",
+                "udp",
+                "fe80::1",
+                546,
+            ),
+        ] {
+            let l = parse(line).unwrap().unwrap();
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(
+                (l.protocol.as_str(), l.address, l.port),
+                (protocol, address, port)
+            );
+        }
+        for bad in [
+            "tcp LISTEN 0 128 nowhere:x y",
+            "raw UNCONN 0 0 0.0.0.0:1 *:*",
+            "tcp",
+            "x",
+        ] {
+            assert_eq!(parse(bad), Err(()), "{bad}");
         }
     }
 
