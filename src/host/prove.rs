@@ -180,11 +180,14 @@ mod tests {
         let mut before = Snapshot::default();
         before.files.insert("/var/log/x".into(), file(1, None));
         before.walk = Seen::Yes(Default::default());
-        let mut after = Snapshot::default();
-        after.walk = Seen::Yes(crate::host::snapshot::Walk {
+        let walk = crate::host::snapshot::Walk {
             loose_logs: vec!["/var/log/new".into()],
             ..Default::default()
-        });
+        };
+        let mut after = Snapshot {
+            walk: Seen::Yes(walk),
+            ..Snapshot::default()
+        };
         after.files.insert("/var/log/x".into(), file(9, None));
         after.files.insert("/var/log/new".into(), file(9, None));
         assert_eq!(differences(&before, &after), Vec::<String>::new());
