@@ -35,7 +35,7 @@ pub fn after_change(
                 if let Some(why) = not_brought_about(&rule, plan, outcomes) {
                     finding.reason = Some(why);
                 } else if finding.reason.is_none() {
-                    finding.reason = Some(came_about(before.finding.status).into());
+                    finding.reason = came_about(before.finding.status, &rule, plan);
                 }
             }
             finding
@@ -43,12 +43,18 @@ pub fn after_change(
         .collect()
 }
 
-/// Why something fails although nothing of the plan did.
-fn came_about(before: Status) -> &'static str {
-    match before {
-        Status::Fail => "what was planned is done, and this came about since: apply once more",
-        _ => "it was not so before this run: apply once more",
-    }
+/// Why something fails although no step did: the run itself, or somebody else, brought it about.
+fn came_about(before: Status, rule: &str, plan: &Plan) -> Option<String> {
+    let planned = || {
+        let mut rules = plan.steps.iter().flat_map(|step| &step.rules);
+        rules.any(|r| r == rule)
+    };
+    let why = match before {
+        Status::Pass => "it was not so before this run: apply once more",
+        Status::Fail if planned() => "it came about after its steps were done: apply once more",
+        _ => return None,
+    };
+    Some(why.into())
 }
 
 fn not_brought_about(rule: &str, plan: &Plan, outcomes: &Outcomes) -> Option<String> {
@@ -86,6 +92,9 @@ pub fn differences(before: &Snapshot, after: &Snapshot) -> Vec<String> {
         s.globs.retain(|pattern, _| !is_log(pattern));
         s.files
             .retain(|path, _| !is_log(path) || other.files.contains_key(path));
+        if let Seen::Yes(walk) = &mut s.walk {
+            walk.loose_logs.clear();
+        }
         for state in s.files.values_mut() {
             if let Seen::Yes(state) = state
                 && state.content.yes().is_none()
@@ -170,7 +179,15 @@ mod tests {
     fn what_a_host_does_by_itself_is_none() {
         let mut before = Snapshot::default();
         before.files.insert("/var/log/x".into(), file(1, None));
-        let mut after = Snapshot::default();
+        before.walk = Seen::Yes(Default::default());
+        let walk = crate::host::snapshot::Walk {
+            loose_logs: vec!["/var/log/new".into()],
+            ..Default::default()
+        };
+        let mut after = Snapshot {
+            walk: Seen::Yes(walk),
+            ..Snapshot::default()
+        };
         after.files.insert("/var/log/x".into(), file(9, None));
         after.files.insert("/var/log/new".into(), file(9, None));
         assert_eq!(differences(&before, &after), Vec::<String>::new());
