@@ -241,15 +241,18 @@ fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
 /// Waits for a signal that asks us to stop; its name.
 async fn interrupted() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
     ) else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = interrupt.recv() => "interrupted",
         _ = terminate.recv() => "terminated",
+        // The terminal is gone; the journal is still brought to its end.
+        _ = hangup.recv() => "the terminal was closed",
     }
 }
 
