@@ -137,12 +137,13 @@ where
         .enable_all()
         .build()?;
     let (code, stopped) = runtime.block_on(async {
+        let signal = interrupted();
         tokio::select! {
             done = work(run, reach, recorder) => match done {
                 Ok(end) => (end.code(), end.stopped),
                 Err(why) => (code::NOT_RUN, Some(why)),
             },
-            signal = interrupted() => (code::NOT_RUN, Some(match changes {
+            signal = signal => (code::NOT_RUN, Some(match changes {
                 true => format!(
                     "{signal}; a host that was being changed undoes it by itself when its window ends"
                 ),
@@ -239,17 +240,24 @@ fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
 }
 
 /// Waits for a signal that asks us to stop; its name.
-async fn interrupted() -> &'static str {
+/// Listens from the moment of the call, before any host is reached for.
+fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+    let signals = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => "interrupted",
-        _ = terminate.recv() => "terminated",
+        signal(SignalKind::hangup()),
+    );
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => "interrupted",
+            _ = terminate.recv() => "terminated",
+            // The terminal is gone; the journal is still brought to its end.
+            _ = hangup.recv() => "the terminal was closed",
+        }
     }
 }
 

@@ -53,7 +53,12 @@ pub fn next_steps(view: &RunView, choice: &Choice) -> Vec<NextStep> {
     let tail = format!("{} {}", word(&view.playbook), choice.words(None));
     if let Some(worst) = failing.first() {
         say(
-            format!("seawall explain {}", word(&worst.finding.rule)),
+            // Where the rule is, is for the playbook to say.
+            format!(
+                "seawall explain {} --in {}",
+                word(&worst.finding.rule),
+                word(&view.playbook)
+            ),
             match view.verb.as_str() {
                 "check" | "dry-run" => "why the worst of it matters, and what would be done",
                 _ => "why the worst of it matters, and how to accept it for a while (a waiver)",

@@ -16,6 +16,16 @@ pub struct Said {
     pub err: String,
 }
 
+impl Said {
+    pub fn of(out: std::process::Output) -> Said {
+        Said {
+            code: out.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&out.stdout).into_owned(),
+            err: String::from_utf8_lossy(&out.stderr).into_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "code {}\n{}\n{}", self.code, self.out, self.err)
@@ -49,20 +59,25 @@ impl Desk {
     }
 
     pub fn run_with_state(&self, args: &[&str], state: &Path) -> Said {
-        let out = Command::new(env!("CARGO_BIN_EXE_seawall"))
-            .args(args)
-            .current_dir(self.dir.path())
+        let out = self
+            .command(args)
             .env("SEAWALL_STATE_DIR", state)
-            .env("HOME", self.dir.path())
-            .env_remove("SSH_AUTH_SOCK")
-            .stdin(Stdio::null())
             .output()
             .expect("the program can be run");
-        Said {
-            code: out.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&out.stdout).into_owned(),
-            err: String::from_utf8_lossy(&out.stderr).into_owned(),
-        }
+        Said::of(out)
+    }
+
+    /// The program, not yet begun.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seawall"));
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("SEAWALL_STATE_DIR", self.dir.path().join("state"))
+            .env("HOME", self.dir.path())
+            .env_remove("SSH_AUTH_SOCK")
+            .stdin(Stdio::null());
+        command
     }
 }
 

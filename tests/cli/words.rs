@@ -1,6 +1,6 @@
 //! Arguments, documents, exit codes, and what is said of them.
 
-use super::Desk;
+use super::{Desk, Said};
 
 const VERBS: [&str; 10] = [
     "check",
@@ -190,6 +190,42 @@ fn a_host_out_of_reach_is_told_once_and_ends_with_3() {
     );
     let runs = desk.run(&["runs"]);
     assert!(runs.out.contains("exit 3"), "{runs}");
+}
+
+#[test]
+fn ctrl_c_ends_a_run_with_2_and_its_journal_is_whole() {
+    let desk = Desk::new();
+    // Somebody who answers and then says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port of our own");
+    let port = silent.local_addr().expect("its number").port();
+    desk.write(
+        "hosts.yaml",
+        &format!("inventory: t\nhosts:\n  silent: {{address: 127.0.0.1, port: {port}}}\n"),
+    );
+    for (verb, says) in [
+        ("check", "interrupted; nothing was changed"),
+        (
+            "apply",
+            "interrupted; a host that was being changed undoes it",
+        ),
+    ] {
+        let child = desk
+            .command(&[verb, "playbook.yaml", "-i", "hosts.yaml", "-q"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the program can be run");
+        let connection = silent.accept().expect("it reaches for the host");
+        let id = i32::try_from(child.id()).expect("a process id");
+        // SAFETY: it is our child, and has not been waited for.
+        unsafe { libc::kill(id, libc::SIGINT) };
+        let said = Said::of(child.wait_with_output().expect("it ends"));
+        drop(connection);
+        assert_eq!(said.code, 2, "{verb}: {said}");
+        assert!(said.out.contains(says), "{verb}: {said}");
+        let report = desk.run(&["report", "latest"]);
+        assert!(report.out.contains("journal  whole"), "{report}");
+    }
 }
 
 #[test]
