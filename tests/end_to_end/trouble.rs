@@ -162,9 +162,10 @@ fn a_keep_whose_answer_was_lost_is_not_called_an_undo() {
     assert_eq!(ran.code, 1, "{ran}");
     assert_eq!(ran.host(0)["outcome"], "failed", "{ran}");
     assert_eq!(ran.host(0)["confirm"], "kept", "{ran}");
-    let reason = ran.host(0)["reason"].to_string();
-    assert!(reason.contains("has kept the run"), "{ran}");
+    let notes = ran.host(0)["notes"].to_string();
+    assert!(notes.contains("has kept the run"), "{ran}");
     let run = ran.run_id().to_owned();
-    site.rollback(&run, &["--yes"]);
+    let back = site.rollback(&run, &[]);
+    assert_eq!(back.code, 0, "{back}");
     assert_ne!(site.inside("cat /etc/motd"), "kept");
 }
