@@ -155,7 +155,7 @@ fn a_keep_whose_answer_was_lost_is_not_called_an_undo() {
     let site = Site::of(1);
     let playbook = site.playbook(&[
         "file: {path: /etc/motd, content: \"kept\\n\"}",
-        "command: {check: test -e /etc/never, expected: never, fix: \"mv -T $base/pending $store/kept; kill -9 $$\", undo: \"true\"}",
+        "command: {check: test -e /etc/never, expected: never, fix: \"touch /etc/never; mv -T $base/pending $store/kept; kill -9 $$\", undo: \"rm -f /etc/never\"}",
     ]);
     let ran = site.treat("apply", &playbook, &[]);
     assert_eq!(site.inside("cat /etc/motd"), "kept");
