@@ -90,7 +90,7 @@ fn latest_change() -> anyhow::Result<RunFolder> {
     anyhow::bail!("no run that is kept has changed a host; `seawall runs` lists them")
 }
 
-/// The run's hosts that were changed and kept it, with what its folder says of each.
+/// The run's hosts that were changed and may have kept it, with what its folder says of each.
 fn chosen(
     args: &Args,
     view: &RunView,
@@ -105,11 +105,7 @@ fn chosen(
         ),
     };
     let mut out = Vec::new();
-    for host in view
-        .hosts
-        .iter()
-        .filter(|h| matches!(h.confirm, Confirm::Kept))
-    {
+    for host in view.hosts.iter().filter(|h| may_stand(&h.confirm)) {
         if let Some(limited) = &limited
             && !limited.iter().any(|l| l.name == host.name)
         {
@@ -124,7 +120,11 @@ fn chosen(
         let queries: Queries = read(folder, &run::file_name("queries", &host.name, "act"))?;
         let plan: Plan = read(folder, &run::file_name("plan", &host.name, "act"))?;
         let before: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "before"))?;
-        let after: Snapshot = read(folder, &run::file_name("snapshot", &host.name, "after"))?;
+        // A run that was cut short was seen afterwards at another time, or not at all.
+        let seen = |when| read(folder, &run::file_name("snapshot", &host.name, when));
+        let after: Snapshot = seen("after")
+            .or_else(|_| seen("undone"))
+            .unwrap_or_else(|_| before.clone());
         out.push(Rollback {
             target: target(known, inventory),
             plan,
@@ -139,6 +139,15 @@ fn chosen(
         view.run
     );
     Ok(out)
+}
+
+/// Whether the host may still be as the run changed it: it keeps that, or what became of it was
+/// not seen. The host knows, and is asked.
+fn may_stand(confirm: &Confirm) -> bool {
+    matches!(
+        confirm,
+        Confirm::Kept | Confirm::Armed { .. } | Confirm::Failed { .. }
+    )
 }
 
 fn read<T: DeserializeOwned>(folder: &Path, name: &str) -> anyhow::Result<T> {

@@ -66,7 +66,7 @@ impl Sandbox {
 
     /// Everything below `/var/lib/t`: type, mode, owner, name, and the texts.
     fn state(&self) -> String {
-        self.sh("cd /var/lib/t && find . -printf '%y %m %u:%g %p %l\\n' | sort && find . -type f | sort | xargs -r sha256sum")
+        self.sh("cd /var/lib/t && /usr/bin/find . -printf '%y %m %u:%g %p %l\\n' | sort && /usr/bin/find . -type f | sort | xargs -r sha256sum")
     }
 
     fn act(&self, run: &RunId, plan: &Plan, window: u64) -> BTreeMap<String, i32> {

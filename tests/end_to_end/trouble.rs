@@ -155,16 +155,17 @@ fn a_keep_whose_answer_was_lost_is_not_called_an_undo() {
     let site = Site::of(1);
     let playbook = site.playbook(&[
         "file: {path: /etc/motd, content: \"kept\\n\"}",
-        "command: {check: test -e /etc/never, expected: never, fix: \"mv -T $base/pending $store/kept; kill -9 $$\", undo: \"true\"}",
+        "command: {check: test -e /etc/never, expected: never, fix: \"touch /etc/never; mv -T $base/pending $store/kept; kill -9 $$\", undo: \"rm -f /etc/never\"}",
     ]);
     let ran = site.treat("apply", &playbook, &[]);
     assert_eq!(site.inside("cat /etc/motd"), "kept");
     assert_eq!(ran.code, 1, "{ran}");
     assert_eq!(ran.host(0)["outcome"], "failed", "{ran}");
     assert_eq!(ran.host(0)["confirm"], "kept", "{ran}");
-    let reason = ran.host(0)["reason"].to_string();
-    assert!(reason.contains("has kept the run"), "{ran}");
+    let notes = ran.host(0)["notes"].to_string();
+    assert!(notes.contains("has kept the run"), "{ran}");
     let run = ran.run_id().to_owned();
-    site.rollback(&run, &["--yes"]);
+    let back = site.rollback(&run, &[]);
+    assert_eq!(back.code, 0, "{back}");
     assert_ne!(site.inside("cat /etc/motd"), "kept");
 }

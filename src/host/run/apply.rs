@@ -338,7 +338,7 @@ impl Change<'_> {
         self.shared.recorder.event(Event::HostUnreachable {
             host: self.job.target.name.clone(),
             phase: error.phase,
-            reason: reason.clone(),
+            reason: clean(&error.reason, 400),
             hint: error.hint.clone(),
         })?;
         self.not_kept(&reason).await
@@ -378,6 +378,11 @@ impl Change<'_> {
                     shared.recorder.event(Event::Confirmed {
                         host: job.target.name.clone(),
                     })?;
+                    note(
+                        job,
+                        shared,
+                        "the host has kept the run: a keep reached it whose answer was lost".into(),
+                    )?;
                 }
                 for line in differences {
                     shared.recorder.event(Event::Note {

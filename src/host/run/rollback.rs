@@ -278,6 +278,14 @@ impl OneHost {
         if share.own.is_empty() {
             return Ok((HostOutcome::Changed, None));
         }
+        if share.plan.is_empty() {
+            let mut changes = self.host.plan.notes();
+            changes.retain(|note| share.own.contains(&note.step));
+            self.shared.recorder.event(Event::Planned {
+                host: self.host.target.name.clone(),
+                changes,
+            })?;
+        }
         let own: Vec<&str> = share.own.iter().map(String::as_str).collect();
         self.undo_steps(session, &own).await
     }
