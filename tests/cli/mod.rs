@@ -1,6 +1,7 @@
 //! The program at the command line: what it says and how it ends, without a host; and that what
 //! `--json` prints is what its schema promises.
 
+mod contradictions;
 mod schema;
 mod words;
 
