@@ -6,3 +6,4 @@ mod full_circle;
 mod rules;
 pub mod site;
 mod trouble;
+mod ways;
