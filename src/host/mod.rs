@@ -13,6 +13,7 @@ mod pattern;
 pub mod plan;
 pub mod probe;
 pub mod prove;
+pub mod ready;
 pub mod resource;
 pub mod rules;
 pub mod run;
