@@ -82,6 +82,20 @@ fn the_account_that_we_log_in_with() {
 }
 
 #[test]
+fn the_account_that_we_log_in_with_is_locked() {
+    // sshd refuses a locked account only where PAM does not decide about accounts.
+    let site = Site::of(1);
+    site.inside("echo 'UsePAM no' >/etc/ssh/sshd_config.d/00-site.conf; usermod -p '$6$x$y' admin; systemctl restart ssh");
+    let playbook = site.playbook(&["account: {name: admin, locked: true}"]);
+    let look = "cat /etc/passwd /etc/shadow | sha256sum; ls -l /etc/passwd /etc/shadow";
+    let before = site.inside(look);
+    let ran = site.treat("apply", &playbook, &["--confirm", "6s"]);
+    assert_eq!(ran.code, 1, "{ran}");
+    assert_eq!(ran.host(0)["confirm"], "undone", "{ran}");
+    assert_eq!(site.inside(look), before);
+}
+
+#[test]
 fn the_controller_is_killed_in_the_middle() {
     let site = Site::of(1);
     let playbook = site.playbook(&[
