@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use seawall::lab::{Lab, Options};
 use serde_json::Value;
 use tempfile::TempDir;
-
-static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 pub struct Site {
     pub lab: Lab,
@@ -25,9 +22,9 @@ pub struct Ran {
 impl Site {
     /// A lab of so many hosts.
     pub fn of(hosts: usize) -> Site {
-        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let options = Options {
-            name: format!("t{}-{number}", std::process::id()),
+            // With the watcher, which takes the lab down even if this process is killed.
+            name: crate::lab::fixture::name(),
             prefix: Some("host".into()),
             ..Options::default()
         };
