@@ -168,12 +168,7 @@ impl Lab {
             Self { state, roots }.unmake()?;
         }
         let _claim = Claim::take()?;
-        match fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).doing("removing", &dir);
-            }
-            _ => {}
-        }
+        remove_tree(&dir)?;
         if state::names().is_empty() {
             limits::restore()?;
             // Shared by all labs. Only empty folders go.
@@ -388,17 +383,31 @@ impl Lab {
         for root in &self.roots {
             cgroup::remove(&root.join(&state.cgroup))?;
         }
-        match fs::remove_dir_all(&state.work) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).doing("removing", &state.work);
-            }
-            _ => {}
-        }
+        remove_tree(&state.work)?;
         if state.disk {
             // Shared by all labs on disk; only an empty folder goes.
             let _ = fs::remove_dir(DISK);
         }
         Ok(())
+    }
+}
+
+/// Removes a folder and all in it, if it is there. A program that an `up` had begun when it was
+/// killed (ssh-keygen above all) may put one more file into it meanwhile: then once more.
+fn remove_tree(path: &Path) -> Result<(), LabError> {
+    use std::io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        match fs::remove_dir_all(path) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == NotFound && !path.exists() => return Ok(()),
+            Err(e)
+                if matches!(e.kind(), NotFound | DirectoryNotEmpty) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(e) => return Err(e).doing("removing", path),
+        }
     }
 }
 
@@ -509,5 +518,28 @@ mod tests {
             assert!(check_name(bad).is_err(), "{bad:?}");
         }
         assert!(check_name(&"a".repeat(25)).is_err());
+    }
+}
+
+#[cfg(test)]
+mod removal {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_though_somebody_still_writes_into_it() {
+        let above = tempfile::tempdir().expect("a folder can be made");
+        let dir = above.path().join("lab");
+        fs::create_dir(&dir).expect("a folder can be made");
+        let place = dir.clone();
+        let writer = std::thread::spawn(move || {
+            (0..20_000)
+                .take_while(|n| fs::write(place.join(n.to_string()), "x").is_ok())
+                .count()
+        });
+        std::thread::sleep(Duration::from_millis(5));
+        remove_tree(&dir).expect("it goes in the end");
+        writer.join().expect("the writer ends");
+        assert!(!dir.exists());
+        remove_tree(&dir).expect("what is gone is gone");
     }
 }
