@@ -8,16 +8,26 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("shell", &[]),
+    ("sign", &["model"]),
     ("document", &["model", "shell"]),
-    ("journal", &["model", "shell"]),
+    ("journal", &["model", "shell", "sign"]),
     ("reach", &["model", "shell"]),
     ("lab", &[]),
+    ("notify", &["model", "shell", "document"]),
     ("host", &["model", "shell", "document", "journal", "reach"]),
-    ("report", &["model", "shell", "journal"]),
+    ("backup", &["model", "shell", "sign", "document", "reach"]),
+    (
+        "drill",
+        &[
+            "model", "shell", "sign", "document", "journal", "reach", "host", "backup",
+        ],
+    ),
+    ("report", &["model", "shell", "sign", "journal"]),
     (
         "cli",
         &[
-            "model", "shell", "document", "journal", "reach", "lab", "host", "report",
+            "model", "shell", "sign", "document", "journal", "reach", "lab", "host", "backup",
+            "drill", "notify", "report",
         ],
     ),
 ];
@@ -27,6 +37,12 @@ const PURE: &[&str] = &[
     "src/model",
     "src/shell",
     "src/document",
+    "src/backup/archive/manifest.rs",
+    "src/backup/judge.rs",
+    "src/backup/name.rs",
+    "src/drill/plan.rs",
+    "src/drill/timeline.rs",
+    "src/drill/verdict.rs",
     "src/host/resource",
     "src/host/probe",
     "src/host/act.rs",

@@ -13,7 +13,14 @@ fn seawall(args: &[&str]) -> std::process::Output {
 
 #[test]
 fn the_committed_schemas_are_those_of_the_types() {
-    for kind in ["baseline", "playbook", "inventory", "findings"] {
+    for kind in [
+        "baseline",
+        "playbook",
+        "inventory",
+        "policy",
+        "drill",
+        "findings",
+    ] {
         let now = seawall(&["schema", kind]);
         assert!(now.status.success(), "{kind}");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schemas/{kind}.json"));

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::document::{schema_for_baseline, schema_for_inventory, schema_for_playbook};
+use crate::document::{
+    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_playbook,
+    schema_for_policy,
+};
 use crate::host::resource::AnyResource;
 
 use super::say;
@@ -25,6 +28,10 @@ enum Kind {
     Baseline,
     Playbook,
     Inventory,
+    /// A backup policy
+    Policy,
+    /// A drill playbook
+    Drill,
     /// What `--json` prints
     Findings,
 }
@@ -35,6 +42,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("baseline.json", Kind::Baseline),
         ("playbook.json", Kind::Playbook),
         ("inventory.json", Kind::Inventory),
+        ("policy.json", Kind::Policy),
+        ("drill.json", Kind::Drill),
         ("findings.json", Kind::Findings),
     ]
     .map(|(name, kind)| (name, schema(kind)))
@@ -46,6 +55,8 @@ fn schema(kind: Kind) -> Value {
         Kind::Baseline => schema_for_baseline::<AnyResource>(),
         Kind::Playbook => schema_for_playbook(),
         Kind::Inventory => schema_for_inventory(),
+        Kind::Policy => schema_for_policy(),
+        Kind::Drill => schema_for_drill(),
         Kind::Findings => crate::report::json::schema(),
     }
 }

@@ -195,7 +195,7 @@ fn check_baselines(shelf: &mut Shelf, with: &Loading) -> Names {
     names
 }
 
-fn warnings_only(found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
+pub(super) fn warnings_only(found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     match found.iter().any(Diagnostic::is_error) {
         true => Err(in_order(found)),
         false => Ok(found),
@@ -203,7 +203,10 @@ fn warnings_only(found: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Vec<Diagnost
 }
 
 /// The typed value of a document; what is wrong with it that the other passes did not see.
-fn typed<T: DeserializeOwned>(document: &Document, found: &mut Vec<Diagnostic>) -> Option<T> {
+pub(super) fn typed<T: DeserializeOwned>(
+    document: &Document,
+    found: &mut Vec<Diagnostic>,
+) -> Option<T> {
     if !document.sound {
         return None;
     }

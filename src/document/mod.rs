@@ -9,10 +9,13 @@ mod checks;
 mod demand;
 pub mod diagnostic;
 mod documents;
+pub mod drill;
 mod files;
 pub mod inventory;
 mod load;
 pub mod playbook;
+pub mod policy;
+mod recovery;
 mod scalar;
 mod schema;
 mod spans;
@@ -27,6 +30,10 @@ pub use load::{
     Loaded, LoadedBaseline, LoadedRule, Loading, ResourceDocument, ResourcePlace, load_baseline,
     load_playbook,
 };
+pub use recovery::{LoadedDrill, LoadedPolicy, load_drill, load_policy};
 pub use scalar::Words;
-pub use schema::{schema_for_baseline, schema_for_inventory, schema_for_playbook};
+pub use schema::{
+    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_playbook,
+    schema_for_policy,
+};
 pub use spans::{SpanIndex, Spans};

@@ -1,16 +1,15 @@
 //! Playbooks: which baselines go to which hosts, how fast, with which exceptions.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::baseline::Value;
-use super::scalar::parsed;
+use super::scalar::as_text;
 use crate::model::Severity;
 
 /// A playbook document.
@@ -127,35 +126,6 @@ impl fmt::Display for Span {
             s => write!(f, "{s}s"),
         }
     }
-}
-
-macro_rules! as_text {
-    ($type:ty, $pattern:literal, $about:literal) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                parsed(deserializer)
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({
-                    "description": $about,
-                    "type": ["string", "integer"],
-                    "pattern": $pattern
-                })
-            }
-        }
-    };
 }
 
 as_text!(

@@ -120,3 +120,36 @@ where
     let text = String::deserialize(deserializer)?;
     text.trim().parse().map_err(de::Error::custom)
 }
+
+/// Serde and schema for a type that is written as one scalar: it has `FromStr<Err = String>` and
+/// `Display`.
+macro_rules! as_text {
+    ($type:ty, $pattern:literal, $about:literal) => {
+        impl<'de> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::document::scalar::parsed(deserializer)
+            }
+        }
+
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl ::schemars::JsonSchema for $type {
+            fn schema_name() -> ::std::borrow::Cow<'static, str> {
+                stringify!($type).into()
+            }
+            fn json_schema(_: &mut ::schemars::SchemaGenerator) -> ::schemars::Schema {
+                ::schemars::json_schema!({
+                    "description": $about,
+                    "type": ["string", "integer"],
+                    "pattern": $pattern
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use as_text;

@@ -6,8 +6,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::baseline::Baseline;
+use super::drill::Drill;
 use super::inventory::InventoryDocument;
 use super::playbook::Playbook;
+use super::policy::Policy;
 
 /// The schema of a playbook.
 pub fn schema_for_playbook() -> Value {
@@ -30,6 +32,22 @@ pub fn schema_for_inventory() -> Value {
     schema_for::<InventoryDocument>(
         "Seawall inventory",
         "The hosts, their groups, and how to reach them.",
+    )
+}
+
+/// The schema of a backup policy.
+pub fn schema_for_policy() -> Value {
+    schema_for::<Policy>(
+        "Seawall policy",
+        "What is backed up, how often, for whom it is encrypted, and where it is kept.",
+    )
+}
+
+/// The schema of a drill playbook.
+pub fn schema_for_drill() -> Value {
+    schema_for::<Drill>(
+        "Seawall drill",
+        "What is assumed lost, what is restored to where, how it is proved, and how long it may take.",
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::DrillEvent;
 use crate::model::{ConnectionFacts, Finding, Phase};
 
 /// One thing that happened. The journal's lines are these, each with a number, a time and the
@@ -106,6 +107,27 @@ pub enum Event {
         reason: Option<String>,
         millis: u64,
     },
+    /// Something in a recovery drill.
+    Drill(DrillEvent),
+    /// A backup was made, whole, in all the stores that it was for.
+    BackupMade {
+        source: String,
+        name: String,
+        stores: Vec<String>,
+        /// RFC 3339: before reading began.
+        data_time: String,
+        /// Of the plaintext and of the ciphertext.
+        bytes: u64,
+        size: u64,
+        files: u64,
+        sha256: String,
+        millis: u64,
+        /// What is odd about it, e.g. files that changed while they were read.
+        #[serde(default)]
+        warnings: Vec<String>,
+    },
+    /// None was made; what had been begun is gone.
+    BackupFailed { source: String, reason: String },
     /// Something that a person should know and that belongs to no other event.
     Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]

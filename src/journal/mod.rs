@@ -24,6 +24,7 @@
 //! off is the manifest's to say, and that the manifest is ours is a signature's.
 
 mod clock;
+mod drill_event;
 mod event;
 mod handle;
 mod manifest;
@@ -32,6 +33,7 @@ mod runs;
 mod writer;
 
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use drill_event::{AssumedNote, DrillEvent, PointNote, StepNote};
 pub use event::{ChangeNote, Event, HostOutcome, StepOutcome};
 pub use handle::{Journal, Subscriber};
 pub use manifest::{FileSeal, JournalSeal, Manifest, Verified, verify};
@@ -41,7 +43,9 @@ pub use writer::{JournalWriter, file_name};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::model::hex;
+pub use crate::model::sha256_hex as sha256;
 
 /// The journal's file name within the run's folder.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
@@ -110,22 +114,6 @@ impl JournalError {
             source,
         }
     }
-}
-
-/// SHA-256, in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        for nibble in [byte >> 4, byte & 15] {
-            out.push(char::from(DIGITS[usize::from(nibble)]));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

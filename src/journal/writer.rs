@@ -167,10 +167,11 @@ impl JournalWriter {
 }
 
 fn must_be_on_disk(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Planned { .. } | Event::ConfirmArmed { .. } | Event::RunEnded { .. }
-    )
+    match event {
+        Event::Drill(event) => super::drill_event::must_be_on_disk(event),
+        Event::Planned { .. } | Event::ConfirmArmed { .. } | Event::RunEnded { .. } => true,
+        _ => false,
+    }
 }
 
 fn is_reserved(name: &str) -> bool {

@@ -283,6 +283,9 @@ pub fn host_of(event: &Event) -> Option<&str> {
         Event::RunStarted { .. }
         | Event::RulesExplained { .. }
         | Event::WaveStarted { .. }
+        | Event::Drill(_)
+        | Event::BackupMade { .. }
+        | Event::BackupFailed { .. }
         | Event::RunEnded { .. } => None,
     }
 }

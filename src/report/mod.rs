@@ -2,6 +2,7 @@
 //!
 //! [`fold::RunView`] folds events into what there is to tell; every other file here only words it.
 
+pub mod drill;
 pub mod fold;
 mod group;
 pub mod html;

@@ -1,0 +1,1 @@
+//! Where plaintext comes from: directories, pg_dump, git, any program.

@@ -1,0 +1,84 @@
+//! From files to checked backup policies and drills: the document, or all the mistakes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::diagnostic::{Diagnostic, in_order};
+use super::documents::{Shelf, normal};
+use super::drill::Drill;
+use super::files::Files;
+use super::load::{typed, warnings_only};
+use super::policy::Policy;
+use super::schema::{schema_for_drill, schema_for_policy};
+
+/// A backup policy that is sound.
+#[derive(Clone, Debug)]
+pub struct LoadedPolicy {
+    pub policy: Policy,
+    pub path: String,
+    /// Every file that was read → SHA-256 of its text, in hexadecimal.
+    pub documents: BTreeMap<String, String>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A drill that is sound, with the policy that it names.
+#[derive(Clone, Debug)]
+pub struct LoadedDrill {
+    pub drill: Drill,
+    pub path: String,
+    pub policy: Policy,
+    pub policy_path: String,
+    pub documents: BTreeMap<String, String>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads a backup policy.
+pub fn load_policy(path: &Path, files: &dyn Files) -> Result<LoadedPolicy, Vec<Diagnostic>> {
+    let mut shelf = Shelf::new(files);
+    let Some(document) = shelf.read(&normal(path), None, &schema_for_policy()) else {
+        return Err(in_order(shelf.found));
+    };
+    let policy = typed::<Policy>(&document, &mut shelf.found);
+    let warnings = warnings_only(shelf.found)?;
+    let Some(policy) = policy else {
+        return Err(warnings);
+    };
+    Ok(LoadedPolicy {
+        policy,
+        path: document.source.name.clone(),
+        documents: shelf.hashes,
+        warnings,
+    })
+}
+
+/// Reads a drill and its policy.
+pub fn load_drill(path: &Path, files: &dyn Files) -> Result<LoadedDrill, Vec<Diagnostic>> {
+    let mut shelf = Shelf::new(files);
+    let Some(document) = shelf.read(&normal(path), None, &schema_for_drill()) else {
+        return Err(in_order(shelf.found));
+    };
+    let drill = typed::<Drill>(&document, &mut shelf.found);
+    let named = document.root.text_at("policy").map(|(text, span)| {
+        let base = Path::new(&document.source.name);
+        let path = normal(&base.parent().unwrap_or(Path::new("")).join(text));
+        (path, document.place(span))
+    });
+    let policy_document =
+        named.and_then(|(path, place)| shelf.read(&path, Some(&place), &schema_for_policy()));
+    let policy = policy_document
+        .as_ref()
+        .and_then(|document| typed::<Policy>(document, &mut shelf.found));
+    let warnings = warnings_only(shelf.found)?;
+    let (Some(drill), Some(policy), Some(policy_document)) = (drill, policy, policy_document)
+    else {
+        return Err(warnings);
+    };
+    Ok(LoadedDrill {
+        drill,
+        path: document.source.name.clone(),
+        policy,
+        policy_path: policy_document.source.name.clone(),
+        documents: shelf.hashes,
+        warnings,
+    })
+}

@@ -1,0 +1,1 @@
+//! The local provider: directories, throwaway PostgreSQL servers and services on this machine.

@@ -1,0 +1,18 @@
+//! Recovery drills: steps and their order, the clock, the ledger, the proofs, the verdict.
+//!
+//! - `plan`: a drill's document, checked and put in order (pure).
+//! - `timeline`: events → phases, gaps, critical path, what-if (pure). `verdict`: met, missed or
+//!   inconclusive (pure).
+//! - `clock`: the one monotonic clock. `ledger`: what was made, on disk before it was.
+//! - `run`: the engine: run, resume, sweep. It knows no kind of target.
+//! - `provider`: what a kind of target must be able to do. `local`: directories, PostgreSQL and
+//!   services on this machine.
+
+pub mod clock;
+pub mod ledger;
+pub mod local;
+pub mod plan;
+pub mod provider;
+pub mod run;
+pub mod timeline;
+pub mod verdict;

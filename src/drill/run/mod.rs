@@ -1,0 +1,1 @@
+//! The engine: run, resume, sweep. It knows no kind of target.

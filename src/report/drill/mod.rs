@@ -1,0 +1,1 @@
+//! Reports of drills: the fold, and its readers.
