@@ -361,7 +361,8 @@ pub(crate) mod tests {
         let ready = |begun: &[&str], well: &[&str]| -> Vec<String> {
             let begun = begun.iter().map(|s| (*s).to_owned()).collect();
             let ended = well.iter().map(|s| ((*s).to_owned(), Ended::Well));
-            let found = plan.ready(&begun, &ended.collect());
+            let ended = ended.collect();
+            let found = plan.ready(&begun, &ended);
             found.map(|s| s.step.clone()).collect()
         };
         assert_eq!(ready(&[], &[]), ["a", "d"]);
