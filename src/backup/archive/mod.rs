@@ -11,9 +11,13 @@
 //! are text, as [`escape`] writes it. Extended attributes, ACLs, sparseness and fractions of a
 //! second are not kept.
 
+pub mod canary;
+mod header;
 pub mod manifest;
 mod path;
+pub mod write;
 
+pub use header::Meta;
 pub use manifest::{Manifest, ManifestError, ManifestWriter};
 pub use path::{escape, unescape};
 
@@ -60,7 +64,7 @@ pub struct Canary {
     pub token: String,
     /// RFC 3339.
     pub at: String,
-    /// The file (within the archive) or the table.
+    /// The file (its path within the archive, escaped; lines as in [`canary`]) or the table.
     pub place: String,
 }
 
