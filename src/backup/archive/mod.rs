@@ -11,8 +11,14 @@
 //! are text, as [`escape`] writes it. Extended attributes, ACLs, sparseness and fractions of a
 //! second are not kept.
 
+pub mod beneath;
+pub mod extract;
+mod hands;
 pub mod manifest;
 mod path;
+pub mod place;
+pub mod read;
+mod tree;
 
 pub use manifest::{Manifest, ManifestError, ManifestWriter};
 pub use path::{escape, unescape};
