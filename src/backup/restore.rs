@@ -25,12 +25,12 @@ use super::Progress;
 use super::age::Identities;
 use super::archive::extract::{ExtractError, Extractor, Manners};
 use super::archive::read::{Pieces, ReadError};
-use super::archive::{ArchiveHeader, Kind, Manifest};
+use super::archive::{ArchiveHeader, Manifest};
 use super::store::Blob;
 pub use compare::compare;
 use form::Form;
 use place::Place;
-use walk::{Visitor, Walked};
+use walk::Walked;
 
 /// What an archive may make of itself. The defaults are wide; a bomb meets them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,14 +156,6 @@ fn fill(
     };
     let walked = walk::walk(plain, is_ours, limits, progress, &mut visitor)
         .and_then(|walked| {
-            if let Some(header) = &walked.header
-                && header.kind != Kind::Directories
-            {
-                return Err(ExtractError::Refused(format!(
-                    "it is one stream ({}), no archive of files: restore it to a file",
-                    crate::shell::clean(header.stream.as_deref().unwrap_or_default(), 100)
-                )));
-            }
             visitor.extractor.finish()?;
             Ok(walked)
         })

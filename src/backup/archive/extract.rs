@@ -87,6 +87,21 @@ impl Extractor {
         })
     }
 
+    /// Whether a member could be made, as far as it alone says.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(member: &Member, outward_links: bool) -> Result<(), ExtractError> {
+        let names = place::names(&member.path).map_err(ExtractError::Refused)?;
+        match member.kind {
+            MemberKind::Symlink => within(member, names.len().saturating_sub(1), outward_links),
+            MemberKind::Hardlink => place::names(&member.link)
+                .map(drop)
+                .map_err(ExtractError::Refused),
+            MemberKind::File | MemberKind::Directory => Ok(()),
+        }
+    }
+
     /// Makes one member. `on_piece` is asked before each piece of a file's data is written.
     pub fn take<P: Pieces>(
         &mut self,
@@ -190,14 +205,7 @@ impl Extractor {
         name: CString,
         attributes: Attributes,
     ) -> Result<Job, ExtractError> {
-        place::target(&member.path, &member.link).map_err(ExtractError::Refused)?;
-        if !self.manners.outward_links && !place::stays_within(&member.link, depth) {
-            return Err(ExtractError::Refused(format!(
-                "{} is a link to {}, which is (or may be) outside of what is restored; allow outward links if the archive is trusted and that is meant",
-                shown(&member.path),
-                shown(&member.link)
-            )));
-        }
+        within(member, depth, self.manners.outward_links)?;
         let target = c_name(&member.link).map_err(|e| cannot(e, member))?;
         Ok(Job::Symlink {
             dir,
@@ -257,6 +265,19 @@ impl Extractor {
             mtime_ns: member.mtime_ns,
         }
     }
+}
+
+/// Refuses a symbolic link that can't be made, or may lead out. `depth`: of the directories it is in.
+fn within(member: &Member, depth: usize, outward_links: bool) -> Result<(), ExtractError> {
+    place::target(&member.path, &member.link).map_err(ExtractError::Refused)?;
+    if outward_links || place::stays_within(&member.link, depth) {
+        return Ok(());
+    }
+    Err(ExtractError::Refused(format!(
+        "{} is a link to {}, which is (or may be) outside of what is restored; allow outward links if the archive is trusted and that is meant",
+        shown(&member.path),
+        shown(&member.link)
+    )))
 }
 
 fn cannot(source: io::Error, member: &Member) -> ExtractError {

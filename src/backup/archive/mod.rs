@@ -12,14 +12,18 @@
 //! second are not kept.
 
 pub mod beneath;
+pub mod canary;
 pub mod extract;
 mod hands;
+mod header;
 pub mod manifest;
 mod path;
 pub mod place;
 pub mod read;
 mod tree;
+pub mod write;
 
+pub use header::Meta;
 pub use manifest::{Manifest, ManifestError, ManifestWriter};
 pub use path::{escape, unescape};
 
@@ -66,7 +70,7 @@ pub struct Canary {
     pub token: String,
     /// RFC 3339.
     pub at: String,
-    /// The file (within the archive) or the table.
+    /// The file (its path within the archive, escaped; lines as in [`canary`]) or the table.
     pub place: String,
 }
 

@@ -15,7 +15,10 @@ pub fn names(path: &[u8]) -> Result<Vec<&[u8]>, String> {
         return Err("a member of the archive has no name".into());
     }
     if path.starts_with(b"/") {
-        return Err(format!("{} is an absolute path; those are refused", shown(path)));
+        return Err(format!(
+            "{} is an absolute path; those are refused",
+            shown(path)
+        ));
     }
     if path.contains(&0) {
         return Err(format!("{} has a NUL byte in its name", shown(path)));

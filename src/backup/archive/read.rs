@@ -131,8 +131,9 @@ impl<P: Pieces> TarReader<P> {
             let kind = block[156];
             match kind {
                 b'L' | b'K' | b'x' | b'g' => {
-                    let size = number(&block[124..136])
-                        .ok_or_else(|| form(format!("the tar header at byte {start} has no size")))?;
+                    let size = number(&block[124..136]).ok_or_else(|| {
+                        form(format!("the tar header at byte {start} has no size"))
+                    })?;
                     if size > EXTENDED {
                         return Err(form(format!(
                             "the extended header at byte {start} has {size} bytes; at most {EXTENDED} are taken"
@@ -192,14 +193,44 @@ impl<P: Pieces> TarReader<P> {
             0 | b'0' | b'7' => MemberKind::File,
             b'1' => MemberKind::Hardlink,
             b'2' => MemberKind::Symlink,
-            b'3' => return Err(form(format!("{} is a character device; those are refused", name()))),
-            b'4' => return Err(form(format!("{} is a block device; those are refused", name()))),
+            b'3' => {
+                return Err(form(format!(
+                    "{} is a character device; those are refused",
+                    name()
+                )));
+            }
+            b'4' => {
+                return Err(form(format!(
+                    "{} is a block device; those are refused",
+                    name()
+                )));
+            }
             b'5' => MemberKind::Directory,
             b'6' => return Err(form(format!("{} is a FIFO; those are refused", name()))),
-            b'S' => return Err(form(format!("{} is a sparse file (GNU); those are refused", name()))),
-            b'M' => return Err(form(format!("{} goes on from another volume; such archives are refused", name()))),
-            b'V' => return Err(form(format!("{} is a volume's label; such archives are refused", name()))),
-            b'D' => return Err(form(format!("{} is an incremental dump's directory; such archives are refused", name()))),
+            b'S' => {
+                return Err(form(format!(
+                    "{} is a sparse file (GNU); those are refused",
+                    name()
+                )));
+            }
+            b'M' => {
+                return Err(form(format!(
+                    "{} goes on from another volume; such archives are refused",
+                    name()
+                )));
+            }
+            b'V' => {
+                return Err(form(format!(
+                    "{} is a volume's label; such archives are refused",
+                    name()
+                )));
+            }
+            b'D' => {
+                return Err(form(format!(
+                    "{} is an incremental dump's directory; such archives are refused",
+                    name()
+                )));
+            }
             other => {
                 return Err(form(format!(
                     "{} is of the unknown kind {}; what is not known is refused",
@@ -210,12 +241,18 @@ impl<P: Pieces> TarReader<P> {
         };
         let field = |from: usize, to: usize, what: &str| {
             number(&block[from..to]).ok_or_else(|| {
-                form(format!("the tar header at byte {start} ({}) has a bad {what}", name()))
+                form(format!(
+                    "the tar header at byte {start} ({}) has a bad {what}",
+                    name()
+                ))
             })
         };
         let small = |value: u64, what: &str| {
             u32::try_from(value).map_err(|_| {
-                form(format!("the tar header at byte {start} ({}) has the {what} {value}", name()))
+                form(format!(
+                    "the tar header at byte {start} ({}) has the {what} {value}",
+                    name()
+                ))
             })
         };
         let size = match extended.size {
@@ -237,13 +274,19 @@ impl<P: Pieces> TarReader<P> {
             Some(time) => time,
             None => (
                 signed(&block[136..148]).ok_or_else(|| {
-                    form(format!("the tar header at byte {start} ({}) has a bad time", name()))
+                    form(format!(
+                        "the tar header at byte {start} ({}) has a bad time",
+                        name()
+                    ))
                 })?,
                 0,
             ),
         };
         if kind != MemberKind::File && size != 0 {
-            return Err(form(format!("{} is a link or directory, and yet has {size} bytes of data", name())));
+            return Err(form(format!(
+                "{} is a link or directory, and yet has {size} bytes of data",
+                name()
+            )));
         }
         let is_link = matches!(kind, MemberKind::Symlink | MemberKind::Hardlink);
         let link = match extended.link {
@@ -394,9 +437,7 @@ fn check_sum(block: &Bytes, start: u64) -> Result<(), ReadError> {
 /// Whether a block can be the beginning of a tar stream: a header, or the end mark of an empty one.
 pub fn looks_like_tar(beginning: &[u8]) -> bool {
     match beginning.get(..BLOCK) {
-        Some(block) if is_zero(block) => beginning
-            .get(BLOCK..2 * BLOCK)
-            .is_some_and(is_zero),
+        Some(block) if is_zero(block) => beginning.get(BLOCK..2 * BLOCK).is_some_and(is_zero),
         Some(block) => check_sum(&Bytes::copy_from_slice(block), 0).is_ok(),
         None => false,
     }
@@ -443,7 +484,9 @@ fn records(data: &Bytes, start: u64) -> impl Iterator<Item = Result<(Bytes, Byte
         if record.is_none() {
             rest = Bytes::new();
         }
-        Some(record.ok_or_else(|| form(format!("the extended header at byte {start} is malformed"))))
+        Some(
+            record.ok_or_else(|| form(format!("the extended header at byte {start} is malformed"))),
+        )
     })
 }
 
@@ -463,7 +506,12 @@ fn one_record(rest: &mut Bytes) -> Option<(Bytes, Bytes)> {
 fn pax(data: &Bytes, extended: &mut Extended, start: u64) -> Result<(), ReadError> {
     for record in records(data, start) {
         let (key, value) = record?;
-        let wrong = || form(format!("the extended header at byte {start} has a bad {}", shown(&key)));
+        let wrong = || {
+            form(format!(
+                "the extended header at byte {start} has a bad {}",
+                shown(&key)
+            ))
+        };
         let decimal = || -> Result<u64, ReadError> {
             std::str::from_utf8(&value)
                 .ok()

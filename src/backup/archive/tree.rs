@@ -78,11 +78,7 @@ impl Tree {
     }
 
     /// An entry for a directory itself.
-    pub fn declare(
-        &mut self,
-        names: &[&[u8]],
-        attributes: Attributes,
-    ) -> Result<(), TreeError> {
+    pub fn declare(&mut self, names: &[&[u8]], attributes: Attributes) -> Result<(), TreeError> {
         let id = self.reach(names)?;
         let Some(node) = self.nodes.get_mut(id as usize) else {
             return Ok(());

@@ -27,7 +27,10 @@ pub(super) struct Place {
 impl Place {
     pub fn make(into: &Path) -> Result<Place, RestoreError> {
         let cannot = |error: io::Error| {
-            RestoreError(format!("making a place to restore to, for {}: {error}", into.display()))
+            RestoreError(format!(
+                "making a place to restore to, for {}: {error}",
+                into.display()
+            ))
         };
         let name = into
             .file_name()
@@ -147,7 +150,7 @@ impl Place {
             None => "how much was free is not known".into(),
         };
         RestoreError(format!(
-            "no space left for {}: {source}, while writing {name} ({bytes} bytes), after {} of files from {sealed} of the backup's {total} bytes. The whole needs about {}; {free} when it began. Free some space, or restore elsewhere; nothing was left here",
+            "no space left for {}: {source}, while writing {name} ({bytes} bytes), after {} of files from {sealed} of the backup's {total} bytes. The whole needs about {}; {free} when it began. Free some space, or restore elsewhere",
             self.into.display(),
             megabytes(u128::from(done)),
             megabytes(whole.max(u128::from(done) + u128::from(*bytes))),

@@ -1,7 +1,7 @@
 //! From a blob to plaintext: one thread reads and decrypts, one decompresses, and whoever asked gets
 //! pieces. None of them is waited for: who stops, or fails, goes, and they end by themselves.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,7 +121,6 @@ pub(super) fn open<'a>(
     let input = Box::new(io::Cursor::new(beginning).chain(tap));
     let decrypted = DecryptReader::new(input, identities)
         .map_err(|error| RestoreError(format!("opening the backup: {error}")))?;
-    let decrypted = BufReader::with_capacity(PIECE, decrypted);
     let (sender, receiver) = sync_channel(WAITING);
     let (limits, of_thread) = (limits.clone(), shared.clone());
     spawn("restore-unpack", move || {
@@ -171,7 +170,9 @@ fn beginning(
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(RestoreError("reading the backup: the thread panicked".into()));
+                return Err(RestoreError(
+                    "reading the backup: the thread panicked".into(),
+                ));
             }
         }
     }
@@ -313,4 +314,3 @@ impl Pool {
         })
     }
 }
-

@@ -26,7 +26,7 @@ pub(super) fn unpack(
 ) -> io::Result<()> {
     let mut head = Vec::with_capacity(ENOUGH);
     input.by_ref().take(ENOUGH as u64).read_to_end(&mut head)?;
-    let compression = if zstd::zstd_safe::is_frame(&head) {
+    let compression = if is_zstd(&head) {
         Some("zstd")
     } else if head.starts_with(b"\x1f\x8b") {
         Some("gzip")
@@ -48,6 +48,15 @@ pub(super) fn unpack(
             io::Error::new(error.kind(), format!("decompressing (gzip): {error}"))
         }),
         None => copy(input, &mut out),
+    }
+}
+
+/// A frame, or one that is to be passed over.
+fn is_zstd(beginning: &[u8]) -> bool {
+    match beginning {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => true,
+        [first, 0x2a, 0x4d, 0x18, ..] => first & 0xf0 == 0x50,
+        _ => false,
     }
 }
 
