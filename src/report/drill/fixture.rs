@@ -1,0 +1,1 @@
+//! Drills as they happen, for the tests of every reader.

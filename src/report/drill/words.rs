@@ -1,0 +1,1 @@
+//! Words, lengths and figures that the readers share.
