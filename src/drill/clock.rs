@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Milliseconds since the clock was started. Before that it stands at 0.
 pub struct DrillClock {
     running: Mutex<Option<Running>>,
+    /// Held while something is written with its time.
+    turn: Mutex<()>,
     source: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
@@ -29,6 +31,7 @@ impl DrillClock {
     pub fn new(source: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         DrillClock {
             running: Mutex::new(None),
+            turn: Mutex::new(()),
             source: Box::new(source),
         }
     }
@@ -72,6 +75,13 @@ impl DrillClock {
         let passed = (self.source)().saturating_sub(running.zero);
         running.told = running.told.max(running.from.saturating_add(passed));
         running.told
+    }
+
+    /// Does something with the time of now, one caller after the other: what is written in it stands
+    /// in the order of its times, so that a journal in which time runs backwards is a false one.
+    pub fn stamped<T>(&self, write: impl FnOnce(u64) -> T) -> T {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write(self.now_ms())
     }
 
     /// The source's reading: CLOCK_BOOTTIME, in milliseconds.
