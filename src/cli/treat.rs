@@ -262,7 +262,7 @@ fn interrupted() -> impl Future<Output = &'static str> {
 }
 
 /// The local account and machine.
-fn who() -> String {
+pub fn who() -> String {
     let user = std::env::var("USER")
         .or_else(|_| std::env::var("LOGNAME"))
         // SAFETY: it has no arguments and cannot fail.

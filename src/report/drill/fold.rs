@@ -35,6 +35,8 @@ pub struct DrillView {
     pub steps: Vec<StepView>,
     pub preflight: Vec<PreflightView>,
     pub preexisting: Vec<String>,
+    /// What casts doubt on the drill: the step (`None`: the whole drill) and the reason.
+    pub doubts: Vec<(Option<String>, String)>,
     /// `None`: the clock never started.
     pub clock: Option<ClockView>,
     pub resumed: Vec<ResumedView>,
@@ -286,6 +288,9 @@ impl DrillView {
                 met: *met,
                 detail: detail.clone(),
             }),
+            DrillEvent::Doubted { step, reason, .. } => {
+                self.doubts.push((step.clone(), reason.clone()));
+            }
             DrillEvent::Preexisting { text } => self.preexisting.push(text.clone()),
             DrillEvent::ClockStarted {
                 boot_id,
