@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use crate::journal::state_dir;
+use crate::journal::{Journal, Signed, state_dir};
 use crate::sign::{SignError, SigningKey, Trusted};
 
 /// Names a key elsewhere than in the state folder.
@@ -51,6 +51,23 @@ pub fn own_trusted() -> anyhow::Result<Trusted> {
         Err(error) if is_missing(&error) && !named => Ok(Trusted::default()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Seals a run with this machine's key, where it has one. Standard error says where it is not
+/// signed: because the key failed, always; because there is none, unless `quiet`.
+pub fn seal(journal: &Journal, key: Option<&SigningKey>, quiet: bool) -> anyhow::Result<()> {
+    match journal.seal(key)?.signed {
+        Signed::By(_) => {}
+        Signed::No if quiet => {}
+        Signed::No => eprintln!(
+            "seawall: this run is not signed: `seawall keygen` makes a key, and later runs are"
+        ),
+        Signed::Failed(why) => eprintln!(
+            "seawall: this run is sealed, and NOT SIGNED: {}",
+            crate::shell::clean(&why, 500)
+        ),
+    }
+    Ok(())
 }
 
 fn load(path: &Path) -> Result<SigningKey, SignError> {

@@ -16,6 +16,9 @@ mod key;
 mod program;
 mod trusted;
 
+#[cfg(test)]
+mod tests;
+
 pub use key::SigningKey;
 pub use trusted::{Trusted, made_by};
 
