@@ -1,0 +1,5 @@
+//! Backups, against the programs that everybody has.
+
+mod create;
+mod create_postgresql;
+mod support;
