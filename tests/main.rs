@@ -9,5 +9,6 @@ mod end_to_end;
 mod evidence;
 mod lab;
 mod reach;
+mod recovery;
 mod schemas;
 mod shell;
