@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "src/backup/name.rs",
     "src/drill/plan.rs",
     "src/drill/timeline.rs",
+    "src/drill/timeline",
     "src/drill/verdict.rs",
     "src/host/resource",
     "src/host/probe",

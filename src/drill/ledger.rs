@@ -41,42 +41,50 @@ impl Ledger {
         name: &str,
     ) -> Result<String, JournalError> {
         let token = uuid::Uuid::now_v7().simple().to_string();
-        self.journal.append(&Event::Drill(DrillEvent::Intended {
+        self.write(|at_ms| DrillEvent::Intended {
             token: token.clone(),
             step: step.map(str::to_owned),
             kind: kind.to_owned(),
             name: name.to_owned(),
-            at_ms: self.clock.now_ms(),
-        }))?;
+            at_ms,
+        })?;
         Ok(token)
     }
 
     /// It was made, and bears this id.
     pub fn made(&self, token: &str, id: &str) -> Result<(), JournalError> {
-        self.journal.append(&Event::Drill(DrillEvent::Made {
+        self.write(|at_ms| DrillEvent::Made {
             token: token.to_owned(),
             id: id.to_owned(),
-            at_ms: self.clock.now_ms(),
-        }))?;
-        Ok(())
+            at_ms,
+        })
     }
 
     /// It is gone, as was seen.
     pub fn gone(&self, token: &str) -> Result<(), JournalError> {
-        self.journal.append(&Event::Drill(DrillEvent::Gone {
+        self.write(|at_ms| DrillEvent::Gone {
             token: token.to_owned(),
-            at_ms: self.clock.now_ms(),
-        }))?;
-        Ok(())
+            at_ms,
+        })
     }
 
     pub fn not_gone(&self, token: &str, reason: &str) -> Result<(), JournalError> {
-        self.journal.append(&Event::Drill(DrillEvent::NotGone {
+        self.write(|at_ms| DrillEvent::NotGone {
             token: token.to_owned(),
-            at_ms: self.clock.now_ms(),
+            at_ms,
             reason: reason.to_owned(),
-        }))?;
-        Ok(())
+        })
+    }
+
+    /// Writes an event with the clock's time, in the order of these times.
+    pub fn write(&self, event: impl FnOnce(u64) -> DrillEvent) -> Result<(), JournalError> {
+        self.clock
+            .stamped(|at_ms| self.journal.append(&Event::Drill(event(at_ms))))
+            .map(drop)
+    }
+
+    pub fn clock(&self) -> &DrillClock {
+        &self.clock
     }
 
     pub fn journal(&self) -> &Journal {

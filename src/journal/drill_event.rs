@@ -148,6 +148,14 @@ pub enum DrillEvent {
         reason: Option<String>,
         at_ms: u64,
     },
+    /// Something makes what was measured doubtful: the verdict is not `met`.
+    Doubted {
+        /// `None`: the whole drill.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        reason: String,
+        at_ms: u64,
+    },
     /// The guard refused to touch what is lost.
     Refused {
         what: String,
