@@ -14,11 +14,11 @@ use super::{End, Run, RunError, Setup, before, conclude, teardown};
 use crate::drill::ledger;
 use crate::drill::provider::DrillContext;
 use crate::drill::timeline::Timeline;
-use crate::journal::{DrillEvent, Event, JournalError, Record};
+use crate::journal::{DrillEvent, Event, JournalError};
 use crate::model::drill::{DrillPhase, Ended};
 use crate::shell::clean;
 
-/// Goes on with a run to its end. `former`: what stands in its journal.
+/// Goes on with a run to its end.
 ///
 /// The drill's clock has gone on meanwhile, if the machine was not started anew. Steps that had
 /// recovered are taken over where they still stand; what was half done is destroyed and done again
@@ -27,10 +27,10 @@ use crate::shell::clean;
 /// # Errors
 /// [`RunError::NotReady`] when something that must be met is not: the run is as it was, and can be
 /// resumed again.
-pub async fn resume(setup: Setup, former: Vec<Record>) -> Result<End, RunError> {
-    let (run, past) = take_up(setup, former)?;
+pub async fn resume(setup: Setup) -> Result<End, RunError> {
+    let (run, past) = take_up(setup)?;
     let context = run.context(past.disaster);
-    if past.judged {
+    if past.is_clear() {
         return conclude(&run, &context, Ok(())).await;
     }
     let unmet = before::readiness(&run, &context).await?;
@@ -45,10 +45,10 @@ pub async fn resume(setup: Setup, former: Vec<Record>) -> Result<End, RunError> 
 }
 
 /// Gives a run up: destroys all that it made, judges what was measured, and ends it.
-pub async fn sweep(setup: Setup, former: Vec<Record>) -> Result<End, RunError> {
-    let (run, past) = take_up(setup, former)?;
+pub async fn sweep(setup: Setup) -> Result<End, RunError> {
+    let (run, past) = take_up(setup)?;
     let context = run.context(past.disaster);
-    if past.judged {
+    if past.is_clear() {
         return conclude(&run, &context, Ok(())).await;
     }
     // Whatever is not met: what is ours is to go.
@@ -65,10 +65,16 @@ struct Past {
     disaster: Timestamp,
     started: bool,
     stopped: bool,
+    swept: bool,
     judged: bool,
 }
 
 impl Past {
+    /// Nothing of it is there any more; only words are missing.
+    fn is_clear(&self) -> bool {
+        self.judged || self.swept
+    }
+
     /// Whether there are steps to be carried out. One whose clock was never started has none: to
     /// run it anew is the same, and clearer.
     fn is_going_on(&self) -> bool {
@@ -76,16 +82,19 @@ impl Past {
     }
 }
 
-fn take_up(setup: Setup, former: Vec<Record>) -> Result<(Arc<Run>, Past), RunError> {
+fn take_up(setup: Setup) -> Result<(Arc<Run>, Past), RunError> {
+    let run = Arc::new(Run::new(setup)?);
+    let setup = &run.setup;
     let mut past = Past {
         disaster: setup.plan.disaster()?.unwrap_or_else(|| setup.wall.now()),
         started: false,
         stopped: false,
+        swept: false,
         judged: false,
     };
     let mut clock: Option<(String, u64)> = None;
     let mut last_ms = 0;
-    for record in &former {
+    for record in &run.book.records() {
         let Event::Drill(event) = &record.event else {
             continue;
         };
@@ -103,6 +112,7 @@ fn take_up(setup: Setup, former: Vec<Record>) -> Result<(Arc<Run>, Past), RunErr
                 }
             }
             DrillEvent::ClockStopped { .. } => past.stopped = true,
+            DrillEvent::Swept { left } => past.swept = left.is_empty(),
             DrillEvent::Judged { .. } => past.judged = true,
             _ => {}
         }
@@ -117,7 +127,6 @@ fn take_up(setup: Setup, former: Vec<Record>) -> Result<(Arc<Run>, Past), RunErr
         }
     }
     let (boot_id, by) = (setup.boot_id.clone(), setup.by.clone());
-    let run = Arc::new(Run::new(setup, former));
     if !past.judged {
         run.book.write(|at_ms| DrillEvent::Resumed {
             at_ms,

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::journal::{Clock, DrillEvent, Event, Journal, JournalError, Record};
+use crate::journal::{Clock, DrillEvent, Event, Journal, JournalError, JournalReader, Record};
 use crate::model::drill::{Verdict, VerdictWord};
 use crate::shell::clean;
 
@@ -107,9 +107,11 @@ struct Run {
 }
 
 impl Run {
-    fn new(setup: Setup, former: Vec<Record>) -> Run {
+    /// Reads what stands in the journal already.
+    fn new(setup: Setup) -> Result<Run, JournalError> {
+        let former = JournalReader::open(&setup.journal.dir())?.collect::<Result<_, _>>()?;
         let book = Book::new(setup.journal.clone(), setup.clock.clone(), former);
-        Run { setup, book }
+        Ok(Run { setup, book })
     }
 
     fn context(&self, disaster: Timestamp) -> DrillContext {
@@ -130,7 +132,7 @@ impl Run {
 ///
 /// # Errors
 /// When the journal cannot be written.
-pub fn declare(setup: &Setup) -> Result<(), RunError> {
+fn declare(setup: &Setup) -> Result<(), RunError> {
     let plan = &setup.plan;
     let text = serde_json::to_vec_pretty(plan.as_ref()).unwrap_or_default();
     let hash = setup.journal.put_file(PLAN_FILE, &text)?;
@@ -163,8 +165,8 @@ pub fn declare(setup: &Setup) -> Result<(), RunError> {
 /// When the journal cannot be written. Steps' troubles are in the verdict.
 pub async fn run(setup: Setup) -> Result<End, RunError> {
     let given = setup.plan.disaster()?;
-    declare(&setup)?;
-    let run = Arc::new(Run::new(setup, Vec::new()));
+    let run = Arc::new(Run::new(setup)?);
+    declare(&run.setup)?;
     let early = run.context(given.unwrap_or_else(|| run.setup.wall.now()));
     let done = whole(&run, &early, given).await;
     conclude(&run, &early, done).await
@@ -224,8 +226,9 @@ async fn conclude(
     keep(run.book.watch(run.provider()));
     let (swept, judged, notified, ended) = told(&run.book.records());
     let left = match swept {
-        Some(left) => left,
-        None => {
+        // What would not go the last time is asked again, until there is a verdict on it.
+        Some(left) if left.is_empty() || judged.is_some() => left,
+        _ => {
             let (left, written) = teardown::all(run, context).await;
             keep(written);
             keep(run.book.watch(run.provider()));
