@@ -8,5 +8,6 @@ mod document;
 mod end_to_end;
 mod lab;
 mod reach;
+mod recovery;
 mod schemas;
 mod shell;

@@ -12,6 +12,7 @@ mod rules;
 mod runs;
 mod schema;
 mod setup;
+pub mod signing;
 mod treat;
 
 use clap::{CommandFactory, Parser, Subcommand};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::checks;
 use super::diagnostic::{Diagnostic, in_order};
 use super::documents::{Shelf, normal};
 use super::drill::Drill;
@@ -35,9 +36,11 @@ pub struct LoadedDrill {
 /// Reads a backup policy.
 pub fn load_policy(path: &Path, files: &dyn Files) -> Result<LoadedPolicy, Vec<Diagnostic>> {
     let mut shelf = Shelf::new(files);
-    let Some(document) = shelf.read(&normal(path), None, &schema_for_policy()) else {
+    let Some(mut document) = shelf.read(&normal(path), None, &schema_for_policy()) else {
         return Err(in_order(shelf.found));
     };
+    checks::hide_secrets(&mut document, &mut shelf.found);
+    checks::policy(&document, &mut shelf.found);
     let policy = typed::<Policy>(&document, &mut shelf.found);
     let warnings = warnings_only(shelf.found)?;
     let Some(policy) = policy else {
@@ -54,17 +57,25 @@ pub fn load_policy(path: &Path, files: &dyn Files) -> Result<LoadedPolicy, Vec<D
 /// Reads a drill and its policy.
 pub fn load_drill(path: &Path, files: &dyn Files) -> Result<LoadedDrill, Vec<Diagnostic>> {
     let mut shelf = Shelf::new(files);
-    let Some(document) = shelf.read(&normal(path), None, &schema_for_drill()) else {
+    let Some(mut document) = shelf.read(&normal(path), None, &schema_for_drill()) else {
         return Err(in_order(shelf.found));
     };
-    let drill = typed::<Drill>(&document, &mut shelf.found);
     let named = document.root.text_at("policy").map(|(text, span)| {
         let base = Path::new(&document.source.name);
         let path = normal(&base.parent().unwrap_or(Path::new("")).join(text));
         (path, document.place(span))
     });
-    let policy_document =
+    let mut policy_document =
         named.and_then(|(path, place)| shelf.read(&path, Some(&place), &schema_for_policy()));
+    checks::hide_secrets(&mut document, &mut shelf.found);
+    if let Some(document) = &mut policy_document {
+        checks::hide_secrets(document, &mut shelf.found);
+    }
+    checks::drill(&document, policy_document.as_ref(), &mut shelf.found);
+    if let Some(document) = &policy_document {
+        checks::policy(document, &mut shelf.found);
+    }
+    let drill = typed::<Drill>(&document, &mut shelf.found);
     let policy = policy_document
         .as_ref()
         .and_then(|document| typed::<Policy>(document, &mut shelf.found));

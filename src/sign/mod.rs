@@ -1,80 +1,71 @@
 //! Signatures in SSH's own format (`ssh-keygen -Y sign`): whose word a sealed run or a backup's
 //! sidecar is. The lowest room: bytes and keys, nothing of what they mean.
+//!
+//! - `key`: a private key that signs: one that we hold, or one that ssh-agent or a FIDO token holds,
+//!   for which `ssh-keygen -Y sign` is run.
+//! - `trusted`: public keys, and the check of a signature against them.
+//!
+//! Plain OpenSSH checks them too, with a line `seawall ssh-ed25519 AAAA…` in `allowed_signers`:
+//!
+//! ```sh
+//! ssh-keygen -Y verify -f allowed_signers -I seawall -n seawall -s FILE.sig <FILE
+//! ```
 
-use secrecy::SecretString;
-use std::path::Path;
+mod armor;
+mod key;
+mod program;
+mod trusted;
+
+#[cfg(test)]
+mod tests;
+
+pub use key::SigningKey;
+pub use trusted::{Trusted, made_by};
 
 /// The namespace of all our signatures: `ssh-keygen -Y verify -n seawall …`.
 pub const NAMESPACE: &str = "seawall";
 
-/// A private key that signs.
-pub struct SigningKey {
-    _key: (),
-}
-
-/// Keys whose signatures count.
-#[derive(Clone, Debug, Default)]
-pub struct Trusted {
-    _keys: Vec<()>,
-}
-
+/// Why something was not signed, or a signature does not count.
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
-    #[error("{0}")]
-    Other(String),
-}
-
-impl SigningKey {
-    /// A new ed25519 key.
-    pub fn generate(comment: &str) -> Result<Self, SignError> {
-        let _ = comment;
-        todo!()
-    }
-
-    /// Reads an OpenSSH private key file. `passphrase` is asked for only where it is needed.
-    pub fn load(
-        path: &Path,
-        passphrase: &mut dyn FnMut() -> Option<SecretString>,
-    ) -> Result<Self, SignError> {
-        let _ = (path, passphrase);
-        todo!()
-    }
-
-    /// Writes it (0600, never over another) and its `.pub` beside it.
-    pub fn write(&self, path: &Path) -> Result<(), SignError> {
-        let _ = path;
-        todo!()
-    }
-
-    /// `ssh-ed25519 AAAA… comment`.
-    pub fn public_line(&self) -> String {
-        todo!()
-    }
-
-    /// The armored signature (`-----BEGIN SSH SIGNATURE-----`).
-    pub fn sign(&self, bytes: &[u8]) -> Result<String, SignError> {
-        let _ = bytes;
-        todo!()
-    }
-}
-
-impl Trusted {
-    /// Public keys, one in each line, as in `.pub` files.
-    pub fn parse<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<Self, SignError> {
-        let _ = lines.into_iter().count();
-        todo!()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self._keys.is_empty()
-    }
-
-    /// The fingerprint (`SHA256:…`) of the key that made the signature.
-    ///
-    /// # Errors
-    /// When the signature is not one, does not fit the bytes, or is of a key that does not count.
-    pub fn verify(&self, bytes: &[u8], signature: &str) -> Result<String, SignError> {
-        let _ = (bytes, signature);
-        todo!()
-    }
+    #[error("{doing} {path}: {source}")]
+    Io {
+        doing: &'static str,
+        path: String,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} can be read by others (mode {mode:04o}), so its signature proves nothing: \
+         `chmod 600 {path}`"
+    )]
+    Open { path: String, mode: u32 },
+    #[error("{path} belongs to another account (uid {owner}), so its signature is not yours")]
+    NotOurs { path: String, owner: u32 },
+    #[error("{path} is not a key in OpenSSH's format: {reason}; `seawall keygen` makes one")]
+    NotAKey { path: String, reason: String },
+    #[error(
+        "{path} is protected by a passphrase, and none was given; add the key to ssh-agent and \
+         name {path}.pub instead"
+    )]
+    NoPassphrase { path: String },
+    #[error("{path} does not open with this passphrase")]
+    WrongPassphrase { path: String },
+    #[error("{path} is there already, and a key is never written over: name another file")]
+    Exists { path: String },
+    #[error("line {line} is no public key: {reason} (`ssh-ed25519 AAAA…` is wanted)")]
+    NotAPublicKey { line: usize, reason: String },
+    #[error("signing with {path}: {reason}")]
+    NotSigned { path: String, reason: String },
+    #[error("a new key could not be made: {0}")]
+    NotMade(String),
+    #[error("this is not a signature in SSH's format: {0}")]
+    NotASignature(String),
+    #[error("the signature is for {found:?}, and not for {NAMESPACE:?}")]
+    WrongNamespace { found: String },
+    #[error("the signature is of a kind that does not count: {0}")]
+    WeakSignature(String),
+    #[error("it is signed by {fingerprint}, which is none of the {known} keys that count")]
+    NotTrusted { fingerprint: String, known: usize },
+    #[error("the signature by {fingerprint} does not fit what it is said to sign: one was changed")]
+    DoesNotFit { fingerprint: String },
 }

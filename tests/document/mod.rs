@@ -3,4 +3,5 @@
 
 mod fixtures;
 mod loading;
+mod recovery;
 mod resource;

@@ -6,6 +6,26 @@
 //!    `stream/000001`, `stream/000002`… of at most 16 MiB, which `cat stream/*` joins.
 //! 3. `.seawall/manifest.jsonl`: one [`Entry`] in each line, in the order of the stream; at last
 //!    an [`End`].
+//!
+//! The tar is of the GNU form: names and links are raw bytes of any length. In the manifest they
+//! are text, as [`escape`] writes it. Extended attributes, ACLs, sparseness and fractions of a
+//! second are not kept.
+
+pub mod beneath;
+pub mod canary;
+pub mod extract;
+mod hands;
+mod header;
+pub mod manifest;
+mod path;
+pub mod place;
+pub mod read;
+mod tree;
+pub mod write;
+
+pub use header::Meta;
+pub use manifest::{Manifest, ManifestError, ManifestWriter};
+pub use path::{escape, unescape};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,14 +70,15 @@ pub struct Canary {
     pub token: String,
     /// RFC 3339.
     pub at: String,
-    /// The file (within the archive) or the table.
+    /// The file (its path within the archive, escaped; lines as in [`canary`]) or the table.
     pub place: String,
 }
 
 /// One thing in the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
-    /// As in the archive; of a stream, [`ArchiveHeader::stream`].
+    /// As in the archive, without a slash at its end, [escaped](escape); of a stream,
+    /// [`ArchiveHeader::stream`].
     pub path: String,
     pub kind: EntryKind,
     /// Permission bits.
@@ -71,7 +92,8 @@ pub struct Entry {
     /// Of a file or a whole stream, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Where a link points.
+    /// Where a link points, escaped: of a symbolic link its text, of a hard link the path of the
+    /// entry that it is another name for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
 }
@@ -88,7 +110,7 @@ pub enum EntryKind {
 }
 
 /// The manifest's last line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct End {
     /// Lines before this one.
     pub entries: u64,
@@ -96,12 +118,4 @@ pub struct End {
     pub bytes: u64,
     /// What is odd, e.g. files that changed while they were read.
     pub warnings: Vec<String>,
-}
-
-/// A manifest in memory, compressed: a million entries are some 50 MB.
-#[derive(Clone, Default)]
-pub struct Manifest {
-    _lines: Vec<u8>,
-    pub entries: u64,
-    pub bytes: u64,
 }

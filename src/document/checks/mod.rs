@@ -11,10 +11,14 @@ use super::structure::truth_help;
 use super::variables::check_value;
 
 mod baseline;
+mod drill;
 mod playbook;
+mod policy;
 
 pub(super) use baseline::baseline;
+pub(super) use drill::drill;
 pub(super) use playbook::PlaybookCheck;
+pub(super) use policy::{hide_secrets, policy};
 
 /// What the baselines of one run have between them.
 #[derive(Default)]

@@ -1,1 +1,25 @@
 //! Reports of drills: the fold, and its readers.
+//!
+//! [`DrillView`] folds a drill's events into what there is to tell; every other file here only words
+//! it. Nothing but the journal is read, so a report of last year's drill can be made today.
+
+mod figures;
+mod fold;
+mod html;
+pub mod json;
+pub mod junit;
+pub mod progress;
+mod terminal;
+mod trend;
+mod words;
+
+pub use fold::{
+    AttemptView, ClockView, ControlView, DrillView, Ending, LedgerView, PhaseView, PickedView,
+    PreflightView, ProofView, RefusedView, ResumedView, StepEnding, StepView, load, load_some,
+};
+pub use html::html;
+pub use terminal::{Look, summary};
+pub use trend::{TrendPoint, trend};
+
+#[cfg(test)]
+mod fixture;

@@ -1,0 +1,762 @@
+//! The fold: a drill's events in, what there is to tell out. Pure, total: no order of events makes
+//! it fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::journal::{
+    AssumedNote, DrillEvent, Event, JournalError, JournalReader, PointNote, Record, StepNote, Torn,
+};
+use crate::model::drill::{DrillPhase, Ended, ProofOutcome, Verdict, VerdictWord};
+
+/// A drill, as far as it got. Times called `…_ms` are on the drill's clock.
+#[derive(Clone, Debug, Default)]
+pub struct DrillView {
+    pub run: String,
+    /// What the run says that it is: `drill`.
+    pub verb: String,
+    pub version: String,
+    /// Its name: drills of one name are one history.
+    pub drill: String,
+    pub title: String,
+    pub provider: String,
+    pub playbook: String,
+    /// Path → SHA-256.
+    pub documents: BTreeMap<String, String>,
+    pub by: String,
+    pub lost: String,
+    pub off_limits: Vec<String>,
+    pub scratch: String,
+    pub rto_target_ms: Option<u64>,
+    pub rpo_target_ms: Option<u64>,
+    pub assumed: Vec<AssumedNote>,
+    pub parallel: u32,
+    /// In the order of the playbook; one that no event announced is put at the end.
+    pub steps: Vec<StepView>,
+    pub preflight: Vec<PreflightView>,
+    pub preexisting: Vec<String>,
+    /// What casts doubt on the drill: the step (`None`: the whole drill) and the reason.
+    pub doubts: Vec<(Option<String>, String)>,
+    /// `None`: the clock never started.
+    pub clock: Option<ClockView>,
+    pub resumed: Vec<ResumedView>,
+    /// `None`: the clock was never stopped.
+    pub stopped_ms: Option<u64>,
+    pub ledger: Vec<LedgerView>,
+    pub refused: Vec<RefusedView>,
+    /// Each endpoint and who used it, once, in the order in which they came.
+    pub used: Vec<(String, String)>,
+    pub enforced: Vec<String>,
+    pub not_enforced: Vec<String>,
+    /// What the last sweep found. `None`: nobody looked.
+    pub left: Option<Vec<String>>,
+    /// As the journal has it. What counts is [`DrillView::verdict`].
+    pub judged: Option<Verdict>,
+    /// Who was told, whether it went well, and what was said.
+    pub notified: Vec<(String, bool, String)>,
+    pub notes: Vec<String>,
+    /// RFC 3339; empty if the journal does not begin with a run.
+    pub started: String,
+    /// The time of the last event.
+    pub last_event: String,
+    /// `None`: the run did not come to its end, or is still going.
+    pub ended: Option<Ending>,
+    /// Lines of the journal that were read.
+    pub lines: u64,
+    /// The hash of the last line; empty where events were folded as they came.
+    pub last_hash: String,
+    /// The last line was torn: the controller died while it wrote.
+    pub torn: Option<Torn>,
+    /// Why the journal could not be read to its end ([`load_some`] alone).
+    pub broken: Option<String>,
+    by_name: BTreeMap<String, usize>,
+    by_token: BTreeMap<String, usize>,
+    seen_endpoints: BTreeSet<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// RFC 3339.
+    pub time: String,
+    /// The exit code.
+    pub code: u8,
+    pub millis: u64,
+    pub stopped: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreflightView {
+    pub check: String,
+    pub met: bool,
+    pub detail: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockView {
+    pub boot_id: String,
+    pub boottime_ms: u64,
+    /// RFC 3339: what RPO is reckoned from.
+    pub disaster: String,
+    /// RFC 3339: when the clock started, by the wall.
+    pub at: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResumedView {
+    pub at_ms: u64,
+    pub same_boot: bool,
+    pub by: String,
+    /// RFC 3339.
+    pub at: String,
+}
+
+/// Something that was to be made, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LedgerView {
+    pub token: String,
+    /// `None`: the whole drill's.
+    pub step: Option<String>,
+    pub kind: String,
+    pub name: String,
+    /// `None`: whether it was made is not known.
+    pub id: Option<String>,
+    /// It is gone; seen.
+    pub gone: bool,
+    /// Why it could not be made to go, where nothing said later that it is gone.
+    pub not_gone: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedView {
+    pub what: String,
+    pub by: String,
+    pub at_ms: u64,
+}
+
+/// One step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StepView {
+    pub name: String,
+    /// `None`: no event announced it.
+    pub note: Option<StepNote>,
+    pub controls: Vec<ControlView>,
+    /// In the order of their numbers.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What became of a proof that was tried on nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlView {
+    pub proof: String,
+    pub can_fail: bool,
+    pub detail: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AttemptView {
+    /// From 1.
+    pub attempt: u32,
+    pub phases: Vec<PhaseView>,
+    pub picked: Option<PickedView>,
+    pub proofs: Vec<ProofView>,
+    /// `None`: it did not come to its end.
+    pub ended: Option<StepEnding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseView {
+    pub phase: DrillPhase,
+    /// `None`: nobody said that it began.
+    pub start_ms: Option<u64>,
+    /// `None`: it did not come to its end.
+    pub end_ms: Option<u64>,
+    pub ended: Option<Ended>,
+    pub bytes: u64,
+    pub files: u64,
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PickedView {
+    pub at_ms: u64,
+    pub point: PointNote,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofView {
+    pub proof: String,
+    pub kind: String,
+    pub outcome: ProofOutcome,
+    pub expected: String,
+    pub read: String,
+    pub at: String,
+    pub at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepEnding {
+    pub ended: Ended,
+    pub reason: Option<String>,
+    pub at_ms: u64,
+}
+
+/// Reads and folds the journal in a run's folder.
+///
+/// # Errors
+/// When it can't be read, or its chain is broken. A torn last line is no error.
+pub fn load(dir: &Path) -> Result<DrillView, JournalError> {
+    let mut reader = JournalReader::open(dir)?;
+    let mut view = DrillView::default();
+    for record in &mut reader {
+        view.take(&record?);
+    }
+    view.last_hash = reader.last_hash().to_owned();
+    view.torn = reader.torn().cloned();
+    Ok(view)
+}
+
+/// The same, as far as the journal can be read; why it went no further is in
+/// [`DrillView::broken`]. For a history, from which a spoiled run must not be missing.
+pub fn load_some(dir: &Path) -> DrillView {
+    let mut view = DrillView::default();
+    let mut reader = match JournalReader::open(dir) {
+        Ok(reader) => reader,
+        Err(error) => {
+            view.broken = Some(error.to_string());
+            return view;
+        }
+    };
+    for record in &mut reader {
+        match record {
+            Ok(record) => view.take(&record),
+            Err(error) => view.broken = Some(error.to_string()),
+        }
+    }
+    view.last_hash = reader.last_hash().to_owned();
+    view.torn = reader.torn().cloned();
+    view
+}
+
+impl DrillView {
+    /// Folds one record in.
+    pub fn take(&mut self, record: &Record) {
+        self.lines = record.seq;
+        self.last_event.clone_from(&record.time);
+        match &record.event {
+            Event::RunStarted {
+                run,
+                verb,
+                version,
+                playbook,
+                playbook_title,
+                documents,
+                by,
+                ..
+            } => {
+                self.started.clone_from(&record.time);
+                self.run.clone_from(run);
+                self.verb.clone_from(verb);
+                self.version.clone_from(version);
+                self.playbook.clone_from(playbook);
+                self.title.clone_from(playbook_title);
+                self.documents.extend(documents.clone());
+                self.by.clone_from(by);
+            }
+            Event::Note { text, .. } => self.notes.push(text.clone()),
+            Event::RunEnded {
+                code,
+                millis,
+                stopped,
+            } => {
+                self.ended = Some(Ending {
+                    time: record.time.clone(),
+                    code: *code,
+                    millis: *millis,
+                    stopped: stopped.clone(),
+                });
+            }
+            Event::Drill(event) => self.take_drill(event, &record.time),
+            _ => {}
+        }
+    }
+
+    fn take_drill(&mut self, event: &DrillEvent, time: &str) {
+        match event {
+            DrillEvent::Declared { .. } => self.declare(event),
+            DrillEvent::Preflight { check, met, detail } => self.preflight.push(PreflightView {
+                check: check.clone(),
+                met: *met,
+                detail: detail.clone(),
+            }),
+            DrillEvent::Doubted { step, reason, .. } => {
+                self.doubts.push((step.clone(), reason.clone()));
+            }
+            DrillEvent::Preexisting { text } => self.preexisting.push(text.clone()),
+            DrillEvent::ClockStarted {
+                boot_id,
+                boottime_ms,
+                disaster,
+            } => {
+                self.clock = Some(ClockView {
+                    boot_id: boot_id.clone(),
+                    boottime_ms: *boottime_ms,
+                    disaster: disaster.clone(),
+                    at: time.to_owned(),
+                });
+            }
+            DrillEvent::Resumed {
+                at_ms,
+                same_boot,
+                by,
+                ..
+            } => {
+                // What goes on has not come to its end yet.
+                self.ended = None;
+                self.resumed.push(ResumedView {
+                    at_ms: *at_ms,
+                    same_boot: *same_boot,
+                    by: by.clone(),
+                    at: time.to_owned(),
+                });
+            }
+            DrillEvent::ClockStopped { at_ms } => self.stopped_ms = Some(*at_ms),
+            DrillEvent::Refused { what, by, at_ms } => self.refused.push(RefusedView {
+                what: what.clone(),
+                by: by.clone(),
+                at_ms: *at_ms,
+            }),
+            DrillEvent::Used { endpoint, by } => {
+                let used = (endpoint.clone(), by.clone());
+                if self.seen_endpoints.insert(used.clone()) {
+                    self.used.push(used);
+                }
+            }
+            DrillEvent::Guard {
+                enforced,
+                not_enforced,
+            } => {
+                self.enforced.clone_from(enforced);
+                self.not_enforced.clone_from(not_enforced);
+            }
+            DrillEvent::Swept { left } => self.left = Some(left.clone()),
+            DrillEvent::Judged { verdict } => self.judged = Some(verdict.clone()),
+            DrillEvent::Notified { whom, well, detail } => {
+                self.notified.push((whom.clone(), *well, detail.clone()));
+            }
+            DrillEvent::Intended { .. }
+            | DrillEvent::Made { .. }
+            | DrillEvent::Gone { .. }
+            | DrillEvent::NotGone { .. } => self.take_ledger(event),
+            DrillEvent::Control { .. }
+            | DrillEvent::PhaseStarted { .. }
+            | DrillEvent::PhaseEnded { .. }
+            | DrillEvent::Picked { .. }
+            | DrillEvent::Proved { .. }
+            | DrillEvent::StepEnded { .. } => self.take_step(event),
+        }
+    }
+
+    fn declare(&mut self, event: &DrillEvent) {
+        let DrillEvent::Declared {
+            run,
+            version,
+            drill,
+            title,
+            provider,
+            playbook,
+            documents,
+            by,
+            lost,
+            off_limits,
+            scratch,
+            rto_target_ms,
+            rpo_target_ms,
+            assumed,
+            parallel,
+            steps,
+        } = event
+        else {
+            return;
+        };
+        self.run.clone_from(run);
+        self.version.clone_from(version);
+        self.drill.clone_from(drill);
+        self.title.clone_from(title);
+        self.provider.clone_from(provider);
+        self.playbook.clone_from(playbook);
+        self.documents.extend(documents.clone());
+        self.by.clone_from(by);
+        self.lost.clone_from(lost);
+        self.off_limits.clone_from(off_limits);
+        self.scratch.clone_from(scratch);
+        self.rto_target_ms = *rto_target_ms;
+        self.rpo_target_ms = *rpo_target_ms;
+        self.assumed.clone_from(assumed);
+        self.parallel = *parallel;
+        for note in steps {
+            self.step(&note.step).note = Some(note.clone());
+        }
+    }
+
+    fn take_ledger(&mut self, event: &DrillEvent) {
+        match event {
+            DrillEvent::Intended {
+                token,
+                step,
+                kind,
+                name,
+                ..
+            } => {
+                let entry = self.entry(token);
+                entry.step.clone_from(step);
+                entry.kind.clone_from(kind);
+                entry.name.clone_from(name);
+            }
+            DrillEvent::Made { token, id, .. } => self.entry(token).id = Some(id.clone()),
+            DrillEvent::Gone { token, .. } => {
+                let entry = self.entry(token);
+                entry.gone = true;
+                entry.not_gone = None;
+            }
+            DrillEvent::NotGone { token, reason, .. } => {
+                let entry = self.entry(token);
+                entry.gone = false;
+                entry.not_gone = Some(reason.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn take_step(&mut self, event: &DrillEvent) {
+        match event {
+            DrillEvent::Control {
+                step,
+                proof,
+                can_fail,
+                detail,
+            } => self.step(step).controls.push(ControlView {
+                proof: proof.clone(),
+                can_fail: *can_fail,
+                detail: detail.clone(),
+            }),
+            DrillEvent::PhaseStarted {
+                step,
+                attempt,
+                phase,
+                at_ms,
+            } => self.attempt(step, *attempt).phases.push(PhaseView {
+                phase: *phase,
+                start_ms: Some(*at_ms),
+                end_ms: None,
+                ended: None,
+                bytes: 0,
+                files: 0,
+                detail: None,
+            }),
+            DrillEvent::PhaseEnded {
+                step,
+                attempt,
+                phase,
+                at_ms,
+                ended,
+                bytes,
+                files,
+                detail,
+            } => {
+                let phases = &mut self.attempt(step, *attempt).phases;
+                let mut seen = PhaseView {
+                    phase: *phase,
+                    start_ms: None,
+                    end_ms: Some(*at_ms),
+                    ended: Some(*ended),
+                    bytes: *bytes,
+                    files: *files,
+                    detail: detail.clone(),
+                };
+                let open = |p: &&mut PhaseView| p.phase == *phase && p.end_ms.is_none();
+                match phases.iter_mut().rev().find(open) {
+                    Some(open) => {
+                        seen.start_ms = open.start_ms;
+                        *open = seen;
+                    }
+                    None => phases.push(seen),
+                }
+            }
+            DrillEvent::Picked {
+                step,
+                attempt,
+                at_ms,
+                point,
+            } => {
+                self.attempt(step, *attempt).picked = Some(PickedView {
+                    at_ms: *at_ms,
+                    point: point.clone(),
+                });
+            }
+            DrillEvent::Proved {
+                step,
+                attempt,
+                proof,
+                kind,
+                outcome,
+                expected,
+                read,
+                at,
+                at_ms,
+            } => self.attempt(step, *attempt).proofs.push(ProofView {
+                proof: proof.clone(),
+                kind: kind.clone(),
+                outcome: *outcome,
+                expected: expected.clone(),
+                read: read.clone(),
+                at: at.clone(),
+                at_ms: *at_ms,
+            }),
+            DrillEvent::StepEnded {
+                step,
+                attempt,
+                ended,
+                reason,
+                at_ms,
+            } => {
+                self.attempt(step, *attempt).ended = Some(StepEnding {
+                    ended: *ended,
+                    reason: reason.clone(),
+                    at_ms: *at_ms,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// The step of that name. One that no event announced is put at the end.
+    fn step(&mut self, name: &str) -> &mut StepView {
+        let next = self.steps.len();
+        let at = *self.by_name.entry(name.to_owned()).or_insert(next);
+        if at == next {
+            self.steps.push(StepView {
+                name: name.to_owned(),
+                ..StepView::default()
+            });
+        }
+        &mut self.steps[at]
+    }
+
+    fn attempt(&mut self, step: &str, number: u32) -> &mut AttemptView {
+        let attempts = &mut self.step(step).attempts;
+        let at = match attempts.binary_search_by_key(&number, |a| a.attempt) {
+            Ok(at) => at,
+            Err(at) => {
+                attempts.insert(
+                    at,
+                    AttemptView {
+                        attempt: number,
+                        ..AttemptView::default()
+                    },
+                );
+                at
+            }
+        };
+        &mut attempts[at]
+    }
+
+    fn entry(&mut self, token: &str) -> &mut LedgerView {
+        let next = self.ledger.len();
+        let at = *self.by_token.entry(token.to_owned()).or_insert(next);
+        if at == next {
+            self.ledger.push(LedgerView {
+                token: token.to_owned(),
+                ..LedgerView::default()
+            });
+        }
+        &mut self.ledger[at]
+    }
+
+    /// Whether the journal is a drill's.
+    pub fn is_drill(&self) -> bool {
+        self.verb == "drill" || !self.drill.is_empty()
+    }
+
+    /// The assumed time in all, in milliseconds.
+    pub fn assumed_ms(&self) -> u64 {
+        let all = self.assumed.iter().map(|a| a.ms);
+        all.fold(0, u64::saturating_add)
+    }
+
+    /// The verdict that counts: the last one of the journal, unless the run did not come to its
+    /// end, or the journal's own events do not bear it out. Never better than what was judged.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdict = self.judged.clone().unwrap_or_else(|| Verdict {
+            word: VerdictWord::Inconclusive,
+            reasons: Vec::new(),
+            rto: self.measure(self.rto_target_ms),
+            assumed_ms: self.assumed_ms(),
+            rpo: self.measure(self.rpo_target_ms),
+            steps: Vec::new(),
+            critical_path: Vec::new(),
+            what_if: Vec::new(),
+        });
+        let mut doubts = Vec::new();
+        if self.ended.is_none() {
+            doubts.push(match self.judged {
+                Some(_) => "It was judged, and did not come to its end.".to_owned(),
+                None => "It did not come to its end.".to_owned(),
+            });
+        } else if self.judged.is_none() {
+            doubts.push(match self.stopped() {
+                Some(why) => format!("It was stopped before it could be judged: {why}"),
+                None => "It ended without a verdict.".to_owned(),
+            });
+        }
+        if let Some(broken) = &self.broken {
+            doubts.push(format!("Its journal cannot be read to the end: {broken}"));
+        }
+        if verdict.word == VerdictWord::Met {
+            doubts.extend(self.contradictions());
+        }
+        if !doubts.is_empty() {
+            verdict.word = VerdictWord::Inconclusive;
+            doubts.append(&mut verdict.reasons);
+            verdict.reasons = doubts;
+        }
+        verdict
+    }
+
+    fn measure(&self, target_ms: Option<u64>) -> crate::model::drill::Measure {
+        crate::model::drill::Measure {
+            target_ms,
+            ..Default::default()
+        }
+    }
+
+    fn stopped(&self) -> Option<&str> {
+        self.ended.as_ref().and_then(|e| e.stopped.as_deref())
+    }
+
+    /// What in the events speaks against a verdict of `met`: a report repeats no word that its own
+    /// tables give the lie to.
+    fn contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for step in &self.steps {
+            let name = &step.name;
+            if !step.recovered() {
+                found.push(format!("Step {name} is not seen to have recovered."));
+            } else if !step.is_proved() {
+                found.push(format!(
+                    "No proof of step {name} is seen to pass that would fail on nothing."
+                ));
+            }
+        }
+        match &self.left {
+            None => found.push("Nobody looked what is left.".into()),
+            Some(left) if !left.is_empty() => found.push("Something is left.".into()),
+            Some(_) => {}
+        }
+        if self.resumed.iter().any(|r| !r.same_boot) {
+            found.push("The clock was lost: the machine was started anew in between.".into());
+        }
+        found
+    }
+
+    /// Bytes and files that the attempts that count have restored.
+    pub fn restored(&self) -> (u64, u64) {
+        let last = self.steps.iter().filter_map(StepView::last);
+        last.fold((0, 0), |(bytes, files), attempt| {
+            let (b, f) = attempt.restored();
+            (bytes.saturating_add(b), files.saturating_add(f))
+        })
+    }
+
+    /// The latest time that any event names, in milliseconds: the end of a chart's axis.
+    pub fn last_ms(&self) -> u64 {
+        let mut last = self.stopped_ms.unwrap_or(0);
+        for attempt in self.steps.iter().flat_map(|s| &s.attempts) {
+            for phase in &attempt.phases {
+                last = last.max(phase.end_ms.or(phase.start_ms).unwrap_or(0));
+            }
+            last = last.max(attempt.ended.as_ref().map_or(0, |e| e.at_ms));
+        }
+        last
+    }
+}
+
+impl StepView {
+    /// The attempt that counts: the last one.
+    pub fn last(&self) -> Option<&AttemptView> {
+        self.attempts.last()
+    }
+
+    pub fn control(&self, proof: &str) -> Option<&ControlView> {
+        self.controls.iter().rev().find(|c| c.proof == proof)
+    }
+
+    /// It ended well, and each of its proofs is a pass.
+    pub fn recovered(&self) -> bool {
+        self.last().is_some_and(|attempt| {
+            attempt
+                .ended
+                .as_ref()
+                .is_some_and(|e| e.ended == Ended::Well)
+                && attempt
+                    .proofs
+                    .iter()
+                    .all(|p| p.outcome == ProofOutcome::Pass)
+        })
+    }
+
+    /// Whether a proof passed that was seen to fail on nothing.
+    pub fn is_proved(&self) -> bool {
+        self.last().is_some_and(|attempt| {
+            attempt.proofs.iter().any(|p| {
+                p.outcome == ProofOutcome::Pass
+                    && self.control(&p.proof).is_some_and(|c| c.can_fail)
+            })
+        })
+    }
+
+    /// Its proofs in the order of the playbook, those that were never tried too.
+    pub fn proofs(&self) -> Vec<(&str, Option<&ProofView>)> {
+        let said = self.last().map(|a| a.proofs.as_slice()).unwrap_or_default();
+        let announced = self.note.as_ref().map(|n| n.proofs.as_slice());
+        let mut proofs: Vec<(&str, Option<&ProofView>)> = Vec::new();
+        let mut known = BTreeSet::new();
+        for name in announced.unwrap_or_default() {
+            known.insert(name.as_str());
+            proofs.push((name, said.iter().rev().find(|p| p.proof == *name)));
+        }
+        for proof in said {
+            if known.insert(&proof.proof) {
+                proofs.push((&proof.proof, Some(proof)));
+            }
+        }
+        proofs
+    }
+}
+
+impl AttemptView {
+    /// Bytes and files that its phases have restored.
+    pub fn restored(&self) -> (u64, u64) {
+        self.phases.iter().fold((0, 0), |(bytes, files), phase| {
+            (bytes.max(phase.bytes), files.max(phase.files))
+        })
+    }
+
+    /// How long its phases of that kind took, in milliseconds.
+    pub fn spent_ms(&self, phase: DrillPhase) -> u64 {
+        let of = self.phases.iter().filter(|p| p.phase == phase);
+        of.map(PhaseView::millis).fold(0, u64::saturating_add)
+    }
+}
+
+impl PhaseView {
+    /// How long it took, in milliseconds; 0 where that is not known.
+    pub fn millis(&self) -> u64 {
+        match (self.start_ms, self.end_ms) {
+            (Some(start), Some(end)) => end.saturating_sub(start),
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
