@@ -1,1 +1,3 @@
 //! What tests of this room share.
+
+pub(crate) mod blobs;
