@@ -3,7 +3,9 @@
 mod fence;
 pub mod guard;
 mod process;
+mod remove;
 mod run;
+mod scratch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
