@@ -6,6 +6,7 @@ mod architecture;
 mod cli;
 mod document;
 mod end_to_end;
+mod evidence;
 mod lab;
 mod reach;
 mod recovery;

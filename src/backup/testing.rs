@@ -1,1 +1,5 @@
 //! What tests of this room share.
+
+mod faulty_store;
+
+pub use faulty_store::{Fault, FaultyStore};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::LoadedDrill;
@@ -40,6 +41,8 @@ pub enum PlanError {
     Cycle(Vec<String>),
     #[error("step `{0}` has no proof: nothing would say that it recovered")]
     NoProof(String),
+    #[error("`disaster: {0}` is no time such as 2026-11-20T07:35:14Z")]
+    NoTime(String),
 }
 
 impl Plan {
@@ -62,6 +65,14 @@ impl Plan {
 
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.drill.steps.iter().find(|s| s.step == name)
+    }
+
+    /// When the disaster struck, where the document says it.
+    pub fn disaster(&self) -> Result<Option<Timestamp>, PlanError> {
+        let given = self.drill.disaster.as_deref();
+        given
+            .map(|text| text.parse().map_err(|_| PlanError::NoTime(clean(text, 60))))
+            .transpose()
     }
 
     /// How many steps run side by side at most; at least one.

@@ -1,0 +1,1 @@
+//! What a tar stream may be, and what it may not.

@@ -1,0 +1,1 @@
+//! Archives that are whole, and every way in which they are not.
