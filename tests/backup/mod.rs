@@ -1,5 +1,7 @@
-//! Backups, against the programs that everybody has.
+//! Backups: making them, stores, and the verbs; against the programs that everybody has.
 
 mod create;
 mod create_postgresql;
+mod store_s3;
 mod support;
+mod weed;
