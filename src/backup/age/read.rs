@@ -129,6 +129,14 @@ impl DecryptReader {
     }
 }
 
+#[cfg(test)]
+impl DecryptReader {
+    /// What its threads hold, to see them let go.
+    pub(super) fn shared(&self) -> std::sync::Weak<impl Sized + use<>> {
+        Arc::downgrade(&self.shared)
+    }
+}
+
 impl fmt::Debug for DecryptReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DecryptReader").finish_non_exhaustive()

@@ -1,0 +1,4 @@
+//! Backups: stores, and the verbs.
+
+mod store_s3;
+mod weed;
