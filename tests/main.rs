@@ -3,6 +3,7 @@
 
 mod act;
 mod architecture;
+mod backup;
 mod cli;
 mod document;
 mod end_to_end;

@@ -1,0 +1,3 @@
+//! Backups with the programs that others use, and on disks that are full.
+
+mod restore;
