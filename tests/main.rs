@@ -7,6 +7,7 @@ mod backup;
 mod cli;
 mod document;
 mod end_to_end;
+mod evidence;
 mod lab;
 mod reach;
 mod recovery;

@@ -15,6 +15,7 @@ use crate::report::progress::{self, Progress};
 use crate::report::{self, RunView};
 
 use super::ask::Prompt;
+use super::signing::signing_key;
 
 /// How a run is carried out and shown.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -94,6 +95,7 @@ where
     F: Future<Output = Result<RunEnd, String>>,
 {
     let begun = Instant::now();
+    let key = signing_key(false).map_err(|e| anyhow::anyhow!("{e}; nothing was done"))?;
     let (id, writer) = runs()?
         .create(Arc::new(SystemClock), || {
             uuid::Uuid::new_v4().as_u128() as u32
@@ -158,7 +160,7 @@ where
         millis: begun.elapsed().as_millis() as u64,
         stopped,
     })?;
-    journal.finish()?;
+    super::signing::seal(&journal, key.as_ref(), manner.quiet || manner.json)?;
     tell(manner, &journal, heading.choice)?;
     Ok(code)
 }

@@ -280,7 +280,8 @@ pub fn host_of(event: &Event) -> Option<&str> {
         | Event::Undone { host, .. }
         | Event::HostEnded { host, .. } => Some(host),
         Event::Note { host, .. } => host.as_deref(),
-        Event::RunStarted { .. }
+        Event::Chained { .. }
+        | Event::RunStarted { .. }
         | Event::RulesExplained { .. }
         | Event::WaveStarted { .. }
         | Event::Drill(_)

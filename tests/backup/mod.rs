@@ -1,3 +1,5 @@
-//! Backups with the programs that others use, and on disks that are full.
+//! Backups: stores, and the verbs.
 
 mod restore;
+mod store_s3;
+mod weed;

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Blob, Measured, NO_NAME, Object, Store, StoreError, Upload, is_name, whole};
+use super::{Blob, Measured, NO_NAME, Object, Store, StoreError, TAKEN, Upload, is_name, whole};
 
 /// How deep a store may be.
 const DEEPEST: usize = 8;
@@ -239,8 +239,6 @@ impl Store for DirectoryStore {
         Ok(found)
     }
 }
-
-const TAKEN: &str = "there is one of that name already, and nothing is ever replaced";
 
 /// What is being written. Dropped before its end, it is taken away.
 struct Writing {

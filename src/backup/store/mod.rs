@@ -2,6 +2,7 @@
 //! from threads that may.
 
 mod directory;
+mod s3;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use crate::document::policy::StoreDocument;
 
 pub use directory::DirectoryStore;
+pub use s3::S3Store;
 
 /// One thing that a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +88,11 @@ pub fn open(
 ) -> Result<Arc<dyn Store>, StoreError> {
     match (&document.directory, &document.s3) {
         (Some(directory), None) => Ok(Arc::new(DirectoryStore::new(&base.join(directory)))),
+        (None, Some(s3)) => Ok(Arc::new(S3Store::new(
+            s3,
+            &|name| std::env::var_os(name),
+            s3::RETRIES,
+        )?)),
         _ => Err(StoreError::new(
             "opening",
             "the store",
@@ -108,6 +115,8 @@ fn is_name(name: &str) -> bool {
 
 const NO_NAME: &str = "that is no name of a thing in a store: its parts may be neither empty nor \
                        hidden";
+
+const TAKEN: &str = "there is one of that name already, and nothing is ever replaced";
 
 /// Counts what is read, and holds it against the size that was announced: a shorter or longer
 /// object is an error, not an end.
@@ -168,13 +177,14 @@ impl<R: Read + Send> Blob for Measured<R> {
     }
 }
 
+fn too_large(size: u64, limit: u64) -> String {
+    format!("it has {size} bytes, and at most {limit} are read")
+}
+
 /// Reads a small thing whole.
 fn whole(mut blob: impl Blob, limit: u64) -> Result<Vec<u8>, String> {
     if blob.size() > limit {
-        return Err(format!(
-            "it has {} bytes, and at most {limit} are read",
-            blob.size()
-        ));
+        return Err(too_large(blob.size(), limit));
     }
     let mut bytes = Vec::new();
     blob.read_to_end(&mut bytes).map_err(|e| e.to_string())?;

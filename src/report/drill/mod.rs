@@ -3,6 +3,7 @@
 //! [`DrillView`] folds a drill's events into what there is to tell; every other file here only words
 //! it. Nothing but the journal is read, so a report of last year's drill can be made today.
 
+mod figures;
 mod fold;
 mod html;
 pub mod json;

@@ -1,1 +1,0 @@
-//! Drills as they happen, for the tests of every reader.
