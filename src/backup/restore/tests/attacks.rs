@@ -235,7 +235,9 @@ fn names_that_are_too_long_or_too_deep() {
     let harmless = file_of(b"harmless", b"x");
     assert!(refused(&[long(&[b'x'; 256]), harmless.clone()]).contains("256 bytes"));
     assert!(refused(&[long(&b"/d".repeat(300)[1..]), harmless.clone()]).contains("levels deep"));
-    assert!(refused(&[long(&b"/dddddddd".repeat(500)[1..]), harmless.clone()]).contains("4499 bytes"));
+    assert!(
+        refused(&[long(&b"/dddddddd".repeat(500)[1..]), harmless.clone()]).contains("4499 bytes")
+    );
     let said = refused(&[block(b"x", b'L', 1 << 30, b""), harmless]);
     assert!(said.contains("at most 1048576"), "{said}");
 }
