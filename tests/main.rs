@@ -2,7 +2,9 @@
 //! (`architecture.rs` looks for those).
 
 mod act;
+mod age;
 mod architecture;
+mod backup;
 mod cli;
 mod document;
 mod end_to_end;

@@ -4,6 +4,7 @@ mod apply;
 mod ask;
 mod check;
 mod completions;
+mod drill;
 mod explain;
 mod keygen;
 mod lab;
@@ -55,6 +56,7 @@ enum Command {
     Rollback(rollback::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -85,6 +87,7 @@ pub fn main() -> u8 {
         Command::Rollback(args) => rollback::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
