@@ -3,3 +3,4 @@
 mod faulty_store;
 
 pub use faulty_store::{Fault, FaultyStore};
+pub(crate) mod blobs;

@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod check;
 mod completions;
+mod drill;
 mod explain;
 mod keygen;
 mod lab;
@@ -59,6 +60,7 @@ enum Command {
     Backup(backup::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -90,6 +92,7 @@ pub fn main() -> u8 {
         Command::Backup(args) => backup::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),

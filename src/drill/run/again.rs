@@ -14,7 +14,7 @@ use super::{End, Run, RunError, Setup, before, conclude, teardown};
 use crate::drill::ledger;
 use crate::drill::provider::DrillContext;
 use crate::drill::timeline::Timeline;
-use crate::journal::{DrillEvent, Event, JournalError};
+use crate::journal::{DrillEvent, Event, JournalError, Record};
 use crate::model::drill::{DrillPhase, Ended};
 use crate::shell::clean;
 
@@ -58,6 +58,25 @@ pub async fn sweep(setup: Setup) -> Result<End, RunError> {
         Err(error) => Err(error),
     };
     conclude(&run, &context, done).await
+}
+
+/// Takes away what a run that is over and sealed has left. `setup` has that run's id and plan, and
+/// the journal of another run; `former` is what stands in the sealed journal. Gives what is left.
+///
+/// # Errors
+/// When the journal cannot be written.
+pub async fn clear(setup: Setup, former: Vec<Record>) -> Result<Vec<String>, RunError> {
+    let now = setup.wall.now();
+    let run = Run::over(setup, former);
+    let context = run.context(now);
+    // Whatever is not met: what is of that run is to go.
+    let asked = before::readiness(&run, &context).await;
+    let (left, written) = teardown::all(&run, &context).await;
+    asked?;
+    written?;
+    run.book
+        .plain(&Event::Drill(DrillEvent::Swept { left: left.clone() }))?;
+    Ok(left)
 }
 
 /// How far it came.

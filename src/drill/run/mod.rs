@@ -37,7 +37,7 @@ use super::provider::{DrillContext, Pending, Provider};
 use super::verdict::judge;
 use book::Book;
 
-pub use again::{resume, sweep};
+pub use again::{clear, resume, sweep};
 pub use live::{Live, Reading};
 pub use stop::Stop;
 
@@ -110,8 +110,13 @@ impl Run {
     /// Reads what stands in the journal already.
     fn new(setup: Setup) -> Result<Run, JournalError> {
         let former = JournalReader::open(&setup.journal.dir())?.collect::<Result<_, _>>()?;
+        Ok(Run::over(setup, former))
+    }
+
+    /// With what stood in a journal before.
+    fn over(setup: Setup, former: Vec<Record>) -> Run {
         let book = Book::new(setup.journal.clone(), setup.clock.clone(), former);
-        Ok(Run { setup, book })
+        Run { setup, book }
     }
 
     fn context(&self, disaster: Timestamp) -> DrillContext {

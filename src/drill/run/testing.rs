@@ -372,6 +372,8 @@ pub(super) enum How {
     Run,
     Resume,
     Sweep,
+    /// What a sealed run has left.
+    Clear,
     /// A run whose future is dropped after two seconds.
     Dropped,
 }
@@ -413,8 +415,10 @@ impl Stage {
         let journal_dir = self.dir.path().join("run");
         let wall = self.wall.clone();
         let mut writer = JournalWriter::create(&journal_dir, wall.clone()).unwrap();
-        for record in former {
-            writer.append(&record.event).unwrap();
+        if how != How::Clear {
+            for record in former {
+                writer.append(&record.event).unwrap();
+            }
         }
         let journal = Journal::new(writer);
         let worlds = Arc::new(Mutex::new(Vec::new()));
@@ -447,6 +451,11 @@ impl Stage {
                 How::Run => super::run(setup).await,
                 How::Resume => super::resume(setup).await,
                 How::Sweep => super::sweep(setup).await,
+                How::Clear => super::clear(setup, former.to_vec()).await.map(|left| End {
+                    verdict: crate::drill::verdict::judge(former),
+                    code: 0,
+                    left,
+                }),
                 How::Dropped => {
                     let limit = Duration::from_secs(2);
                     let done = tokio::time::timeout(limit, super::run(setup)).await;

@@ -342,6 +342,15 @@ fn lie_12_what_does_not_go_is_named_and_the_drill_is_not_met() {
             .iter()
             .any(|e| matches!(e, DrillEvent::NotGone { .. }))
     );
+    // Once it is free, it goes with another run.
+    let mut free = stage();
+    free.fake.world = Arc::new(std::sync::Mutex::new(World {
+        locks: 0,
+        ..played.world.clone()
+    }));
+    let cleared = free.play(How::Clear, &played.records);
+    assert_eq!(cleared.end().left, Vec::<String>::new());
+    assert_eq!(cleared.world, World::default());
     // What no ledger has is found by its tag, and goes.
     let mut stray = stage();
     stray.fake.script.stray = true;
@@ -431,7 +440,7 @@ fn killed_after_any_line_it_is_resumed_or_swept_to_a_true_end_with_nothing_left(
     let stopped = position(records, |e| matches!(e, DrillEvent::ClockStopped { .. }));
     let judged = position(records, |e| matches!(e, DrillEvent::Judged { .. }));
     let mut deaths = 0;
-    for lines in 2..records.len() {
+    for lines in 1..records.len() {
         for world in [&whole.worlds[lines - 1], &whole.worlds[lines]] {
             for how in [How::Resume, How::Sweep] {
                 deaths += 1;
