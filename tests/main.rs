@@ -2,6 +2,7 @@
 //! (`architecture.rs` looks for those).
 
 mod act;
+mod age;
 mod architecture;
 mod backup;
 mod cli;

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::header::decrypt_error;
 use super::read::DecryptReader;
-use super::{AgeError, AskPassphrase, Callbacks, MAX_WORK_FACTOR, Person};
+use super::{AgeError, AskPassphrase, Callbacks, MAX_WORK_FACTOR, Person, plugin_died};
 use crate::shell::clean;
 
 /// No honest identity file is larger.
@@ -324,7 +324,15 @@ impl Identities {
                     return (Some(Err(DecryptError::InvalidHeader)), None);
                 }
                 // Another key may still open it: a plugin that is not there is no reason to stop.
-                Some(Err(error)) => failure = failure.or(Some(decrypt_error(error))),
+                Some(Err(error)) => {
+                    let error = match (error, key) {
+                        (DecryptError::Io(error), Key::Plugin { name, .. }) => {
+                            plugin_died(name, &error)
+                        }
+                        (error, _) => decrypt_error(error),
+                    };
+                    failure = failure.or(Some(error));
+                }
             }
         }
         (None, failure)
