@@ -168,7 +168,7 @@ impl Disk {
         Disk { at }
     }
 
-    fn into(&self) -> PathBuf {
+    fn goal(&self) -> PathBuf {
         self.at.path().join("restored")
     }
 }
@@ -207,7 +207,7 @@ fn a_full_disk_is_told_and_nothing_is_left_on_it() {
         ("size=64m,nr_inodes=50", 200, 10),
     ] {
         let disk = Disk::new(options);
-        let said = restore(files(count, size, &recipient), &secret, &disk.into())
+        let said = restore(files(count, size, &recipient), &secret, &disk.goal())
             .expect_err("it has no room")
             .to_string();
         assert!(said.starts_with("no space left for"), "{said}");
@@ -217,7 +217,7 @@ fn a_full_disk_is_told_and_nothing_is_left_on_it() {
         // With room it works.
         if count == 1 {
             let room = Disk::new("size=16m");
-            restore(files(count, size, &recipient), &secret, &room.into()).expect("it has room");
+            restore(files(count, size, &recipient), &secret, &room.goal()).expect("it has room");
         }
     }
 }
