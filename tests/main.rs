@@ -4,9 +4,11 @@
 mod act;
 mod age;
 mod architecture;
+mod backup;
 mod cli;
 mod document;
 mod end_to_end;
+mod evidence;
 mod lab;
 mod reach;
 mod recovery;

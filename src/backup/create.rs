@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use super::age::{EncryptWriter, Recipients};
+use super::archive::ArchiveHeader;
 use super::archive::write::ArchiveWriter;
-use super::archive::{ArchiveHeader, Manifest};
 use super::sidecar::{FORMAT, Sidecar};
 use super::source::{self, Programs, Surroundings, Warnings};
 use super::store::Store;
@@ -128,7 +128,7 @@ pub fn create_with(
         .sealed
         .store(sealed.load(Ordering::Relaxed), Ordering::Relaxed);
     let stopped = || CreateError("stopped, as was asked: nothing was kept".to_owned());
-    let (sent, manifest, warnings) = match (sent, read) {
+    let (sent, read) = match (sent, read) {
         _ if with.progress.is_stopped() => {
             uploads.fail();
             return Err(stopped());
@@ -145,7 +145,7 @@ pub fn create_with(
             uploads.fail();
             return Err(why.into());
         }
-        (Ok(sent), Ok(Ok((manifest, warnings)))) => (sent, manifest, warnings),
+        (Ok(sent), Ok(Ok(read))) => (sent, read),
     };
     uploads.keep().map_err(|why| {
         CreateError(format!(
@@ -169,17 +169,24 @@ pub fn create_with(
         size: sent.size,
         sha256: sent.sha256,
         recipients,
-        files: with.progress.files.load(Ordering::Relaxed),
-        bytes: manifest.end().bytes,
+        files: read.files,
+        bytes: read.bytes,
         canary: header.canary.as_ref().map(Into::into),
-        warnings: warnings.count(),
+        warnings: read.warnings.count(),
     };
     let (bytes, signature) = sidecar
         .sign(with.signer)
         .map_err(|error| CreateError(format!("signing the sidecar of {archive}: {error}")))?;
     put(&stores, &name::signature(&archive), signature.as_bytes())?;
     put(&stores, &name::sidecar(&archive), &bytes)?;
-    Ok((sidecar, warnings.texts()))
+    Ok((sidecar, read.warnings.texts()))
+}
+
+/// What came of reading.
+struct Read {
+    files: u64,
+    bytes: u64,
+    warnings: Warnings,
 }
 
 /// The thread that reads: source → tar, hashed.
@@ -189,15 +196,20 @@ fn read(
     mtime: i64,
     around: &Surroundings,
     out: Counted,
-) -> Result<(Manifest, Warnings), source::SourceError> {
+) -> Result<Read, source::SourceError> {
     let mut warnings = Warnings::default();
     let mut archive = ArchiveWriter::new(out, header, mtime, around.progress)?;
     let canary = header.canary.as_ref();
     source::read(source, canary, mtime, around, &mut archive, &mut warnings)?;
+    let files = archive.files();
     let (out, manifest) = archive.finish(mtime, &warnings.texts())?;
     let sent = out.plain.finish();
     sent.map_err(|error| source::SourceError(error.to_string()))?;
-    Ok((manifest, warnings))
+    Ok(Read {
+        files,
+        bytes: manifest.end().bytes,
+        warnings,
+    })
 }
 
 /// The calling thread: tar → zstd → age → all stores.

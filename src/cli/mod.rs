@@ -4,7 +4,9 @@ mod apply;
 mod ask;
 mod check;
 mod completions;
+mod drill;
 mod explain;
+mod keygen;
 mod lab;
 mod report;
 mod rollback;
@@ -12,8 +14,9 @@ mod rules;
 mod runs;
 mod schema;
 mod setup;
-pub mod signing;
+mod signing;
 mod treat;
+mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -34,6 +37,9 @@ const CODES: &str = "Exit codes:
 
 Environment:
   SEAWALL_STATE_DIR  where runs are kept (default: $XDG_STATE_HOME/seawall or ~/.local/state/seawall)
+  SEAWALL_SIGNING_KEY  the key that signs runs and backups: a private key, or the .pub file of one
+                     in ssh-agent (default: signing-key in the state folder, see `keygen`)
+  SEAWALL_SIGNING_PASSPHRASE  its passphrase, where nobody can be asked
   NO_COLOR           no colour";
 
 #[derive(Parser)]
@@ -50,8 +56,11 @@ enum Command {
     Rollback(rollback::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
+    Verify(verify::Args),
+    Keygen(keygen::Args),
     Schema(schema::Args),
     Lab(lab::Args),
     Completions(completions::Args),
@@ -78,8 +87,11 @@ pub fn main() -> u8 {
         Command::Rollback(args) => rollback::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Keygen(args) => keygen::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Completions(args) => completions::run(args),

@@ -175,7 +175,7 @@ fn progress_mode() -> progress::Mode {
 }
 
 /// Lines and columns of the terminal at standard error.
-fn terminal_size() -> Option<(usize, usize)> {
+pub fn terminal_size() -> Option<(usize, usize)> {
     let (height, width) = console::Term::stderr().size_checked()?;
     Some((usize::from(height), usize::from(width)))
 }

@@ -172,6 +172,28 @@ fn gaps(
     wrong
 }
 
+/// All of them, the earliest first: as they follow each other, elsewhere as their ids sort. (Ids of
+/// one second say nothing about their order, nor do those of a clock that was set back.)
+pub(super) fn in_order(runs: &BTreeMap<String, Place>) -> Vec<&str> {
+    let mut out = Vec::new();
+    let mut done = BTreeSet::new();
+    for id in runs.keys() {
+        // From here back to the first that is not yet there.
+        let mut back = Vec::new();
+        let mut at = Some(id.as_str());
+        while let Some((id, place)) = at.and_then(|id| runs.get_key_value(id))
+            && done.insert(id.as_str())
+        {
+            back.push(id.as_str());
+            at = (place.link.as_ref())
+                .and_then(|link| link.as_ref())
+                .map(|link| link.run.as_str());
+        }
+        out.extend(back.into_iter().rev());
+    }
+    out
+}
+
 /// What is wrong with a former run, as its follower saw it.
 fn against(link: &Link, former: Option<&Place>) -> Option<String> {
     let run = crate::shell::clean(&link.run, 40);

@@ -113,7 +113,7 @@ impl RunFolder {
 /// What came of checking all runs and how they follow each other.
 #[derive(Debug, Default)]
 pub struct ChainState {
-    /// The latest first.
+    /// The latest first, as they follow each other.
     pub runs: Vec<RunState>,
     /// What is missing or changed between them, each in a sentence.
     pub problems: Vec<String>,
@@ -262,6 +262,12 @@ impl Runs {
                 folder,
             });
         }
+        let order: BTreeMap<&str, usize> = chain::in_order(&places)
+            .into_iter()
+            .enumerate()
+            .map(|(at, id)| (id, at))
+            .collect();
+        (state.runs).sort_by_key(|run| std::cmp::Reverse(order.get(run.folder.id.as_str())));
         state.problems = chain::judge(&places, &head);
         Ok(state)
     }
@@ -298,7 +304,12 @@ impl Runs {
             });
         }
         if wanted == "latest" {
-            return Ok(runs.swap_remove(0));
+            // Of those of one second, the chain knows which came last.
+            let head = chain::read_head(&self.state).ok().flatten();
+            let at = runs
+                .iter()
+                .position(|run| head.as_ref().is_some_and(|head| head.run == run.id));
+            return Ok(runs.swap_remove(at.unwrap_or(0)));
         }
         let means = |run: &RunFolder| {
             !wanted.is_empty()

@@ -69,3 +69,12 @@ pub enum SignError {
     #[error("the signature by {fingerprint} does not fit what it is said to sign: one was changed")]
     DoesNotFit { fingerprint: String },
 }
+
+impl SignError {
+    /// There is no such file: not one that cannot be read.
+    pub fn is_missing(&self) -> bool {
+        use std::io::ErrorKind;
+        matches!(self, SignError::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+    }
+}

@@ -4,8 +4,9 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
@@ -15,6 +16,8 @@ use crate::backup::store::Store;
 const CHUNK: usize = 1 << 20;
 /// Chunks that wait for a store: what it may be slower for a moment.
 const WAITING: usize = 8;
+/// How often a thread that waits looks whether all is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 enum Message {
     Bytes(Arc<Vec<u8>>),
@@ -104,10 +107,12 @@ fn keep(
 ) -> Result<(), String> {
     let mut upload = store.create(name).map_err(|error| error.to_string())?;
     let _ = tell.send(());
-    while let Ok(message) = messages.recv() {
-        if stop.load(Ordering::SeqCst) {
-            break;
-        }
+    while !stop.load(Ordering::SeqCst) {
+        let message = match messages.recv_timeout(LOOK) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
         match message {
             Message::Bytes(bytes) if bytes.is_empty() => {
                 let flushed = upload.flush();

@@ -183,6 +183,10 @@ impl<W: Write> Walk<'_, '_, W> {
     fn failed(&mut self, error: &io::Error) {
         match error.kind() {
             io::ErrorKind::NotFound => self.lacks("it vanished before it was read"),
+            // Of something that was a file or a directory a moment ago: now it is a link.
+            _ if error.raw_os_error() == Some(libc::ELOOP) => {
+                self.lacks("it was replaced while it was read");
+            }
             _ => self.lacks(&error.to_string()),
         }
     }

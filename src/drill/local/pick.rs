@@ -221,7 +221,11 @@ pub(crate) mod tests {
 
     #[test]
     fn unsigned_ones_are_taken_only_for_want_of_better_and_with_a_doubt() {
-        let mixed = [backup(1, "signed"), backup(2, "unsigned"), backup(3, "nobody")];
+        let mixed = [
+            backup(1, "signed"),
+            backup(2, "unsigned"),
+            backup(3, "nobody"),
+        ];
         let picked = take(&mixed, "latest", at(4)).unwrap();
         assert_eq!(picked.backup.name, "s/01");
         assert!(picked.how.contains("2 newer"), "{}", picked.how);

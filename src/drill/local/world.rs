@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +40,11 @@ impl World {
         }
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_keep_trailing_newline(true);
-        let steps = minijinja::Value::from_serialize(&self.steps);
+        let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+        if let Ok(syntax) = syntax {
+            environment.set_syntax(syntax);
+        }
+        let steps = minijinja::Value::from(Serde(&self.steps));
         let scratch = self.scratch.to_string_lossy();
         environment
             .render_str(text, minijinja::context! { scratch, steps })
@@ -80,7 +85,12 @@ mod tests {
         assert_eq!(fill("{{ steps['a-b'].directory }}"), "/s/files");
         assert_eq!(fill("{{ scratch }}/x"), "/s/x");
         assert_eq!(fill("no braces <&>"), "no braces <&>");
-        for wrong in ["{{ steps.db.socket }}", "{{ steps.web.socket }}", "{{ x }}", "{{"] {
+        for wrong in [
+            "{{ steps.db.socket }}",
+            "{{ steps.web.socket }}",
+            "{{ x }}",
+            "{{",
+        ] {
             let error = world.fill(wrong).unwrap_err();
             assert!(error.contains("not there"), "{error}");
         }

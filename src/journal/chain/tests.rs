@@ -95,13 +95,13 @@ fn each_run_names_the_one_before_it() {
 fn a_run_that_was_taken_away_is_named() {
     let site = Site::new();
     let ids: Vec<String> = (0..4).map(|_| site.sealed()).collect();
-    for gone in 0..4 {
-        let (dir, aside) = (site.dir(&ids[gone]), site.path.join("aside"));
+    for gone in &ids {
+        let (dir, aside) = (site.dir(gone), site.path.join("aside"));
         std::fs::rename(&dir, &aside).unwrap();
         let told = site.problems();
         assert!(
             told.iter()
-                .any(|p| p.starts_with(&format!("run {} is missing", ids[gone]))),
+                .any(|p| p.starts_with(&format!("run {gone} is missing"))),
             "{told:?}"
         );
         std::fs::rename(&aside, &dir).unwrap();
@@ -273,10 +273,18 @@ fn forks_rings_and_strange_names_are_told() {
             first_line: String::new(),
         }))
     };
+    let order = places(&[
+        ("a", link("c")),
+        ("b", Some(None)),
+        ("c", link("b")),
+        ("d", None),
+    ]);
+    assert_eq!(in_order(&order), ["b", "c", "a", "d"]);
     let fork = places(&[("a", Some(None)), ("b", link("a")), ("c", link("a"))]);
     assert!(judge(&fork, &head("c"))[0].contains("b, c all follow run a"));
     let ring = places(&[("a", link("b")), ("b", link("a")), ("c", Some(None))]);
     assert!(judge(&ring, &head("c")).iter().any(|p| p.contains("ring")));
+    assert_eq!(in_order(&ring).len(), 3);
     let itself = places(&[("a", link("a"))]);
     assert!(!judge(&itself, &head("a")).is_empty());
     let two = places(&[("a", Some(None)), ("b", Some(None))]);

@@ -288,9 +288,6 @@ impl DrillView {
                 met: *met,
                 detail: detail.clone(),
             }),
-            DrillEvent::Doubted { step, reason, .. } => {
-                self.doubts.push((step.clone(), reason.clone()));
-            }
             DrillEvent::Preexisting { text } => self.preexisting.push(text.clone()),
             DrillEvent::ClockStarted {
                 boot_id,
@@ -318,6 +315,9 @@ impl DrillView {
                     by: by.clone(),
                     at: time.to_owned(),
                 });
+            }
+            DrillEvent::Doubted { step, reason, .. } => {
+                self.doubts.push((step.clone(), reason.clone()));
             }
             DrillEvent::ClockStopped { at_ms } => self.stopped_ms = Some(*at_ms),
             DrillEvent::Refused { what, by, at_ms } => self.refused.push(RefusedView {
@@ -599,17 +599,17 @@ impl DrillView {
         let mut doubts = Vec::new();
         if self.ended.is_none() {
             doubts.push(match self.judged {
-                Some(_) => "It was judged, and did not come to its end.".to_owned(),
-                None => "It did not come to its end.".to_owned(),
+                Some(_) => "it was judged, and did not come to its end".to_owned(),
+                None => "it did not come to its end".to_owned(),
             });
         } else if self.judged.is_none() {
             doubts.push(match self.stopped() {
-                Some(why) => format!("It was stopped before it could be judged: {why}"),
-                None => "It ended without a verdict.".to_owned(),
+                Some(why) => format!("it was stopped before it could be judged: {why}"),
+                None => "it ended without a verdict".to_owned(),
             });
         }
         if let Some(broken) = &self.broken {
-            doubts.push(format!("Its journal cannot be read to the end: {broken}"));
+            doubts.push(format!("its journal cannot be read to the end: {broken}"));
         }
         if verdict.word == VerdictWord::Met {
             doubts.extend(self.contradictions());
@@ -640,20 +640,24 @@ impl DrillView {
         for step in &self.steps {
             let name = &step.name;
             if !step.recovered() {
-                found.push(format!("Step {name} is not seen to have recovered."));
+                found.push(format!("{name}: it is not seen to have recovered"));
             } else if !step.is_proved() {
                 found.push(format!(
-                    "No proof of step {name} is seen to pass that would fail on nothing."
+                    "{name}: no proof is seen to pass that would fail on nothing"
                 ));
             }
         }
         match &self.left {
-            None => found.push("Nobody looked what is left.".into()),
-            Some(left) if !left.is_empty() => found.push("Something is left.".into()),
+            None => found.push("nobody looked what is left".into()),
+            Some(left) if !left.is_empty() => found.push("something is left".into()),
             Some(_) => {}
         }
+        found.extend(self.doubts.iter().map(|(step, reason)| match step {
+            Some(step) => format!("{step}: {reason}"),
+            None => reason.clone(),
+        }));
         if self.resumed.iter().any(|r| !r.same_boot) {
-            found.push("The clock was lost: the machine was started anew in between.".into());
+            found.push("the clock was lost: the machine was started anew in between".into());
         }
         found
     }

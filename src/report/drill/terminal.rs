@@ -182,6 +182,10 @@ impl Out {
             }
             (None, assumed) => format!("not measured; {} assumed", short_span(assumed)),
         };
+        let parts = match (verdict.rto.measured_ms, measured) {
+            (None, Some(_)) => format!("not recovered; {parts}"),
+            _ => parts,
+        };
         self.measure("RTO", &verdict.rto, assumed, &parts);
         let whose = match &verdict.rpo.step {
             Some(step) => format!("the oldest data: {}", clean(step, 40)),

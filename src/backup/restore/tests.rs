@@ -1,1 +1,0 @@
-//! Archives that are whole, and every way in which they are not.

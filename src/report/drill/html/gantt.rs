@@ -1,0 +1,324 @@
+//! The Gantt chart: one row for each step, its attempts below one another, and on top the whole.
+//!
+//! Each row is an SVG of its own whose widths are shares of 100, so that rows fit any page, and a
+//! long chart breaks between rows in print.
+
+use serde::Serialize;
+
+use super::super::figures::{Standing, is_critical, path_steps};
+use super::super::words::{phase_word, short_span, span};
+use super::super::{AttemptView, DrillView, StepView};
+use super::page::name;
+use super::scale::{Axis, Objective, at};
+use crate::model::drill::{DrillPhase, Ended, Verdict};
+
+/// Rows and, in each, attempts that are drawn at most.
+const ROWS: usize = 400;
+const ATTEMPTS: usize = 6;
+
+#[derive(Debug, Serialize)]
+pub struct Gantt {
+    ticks: Vec<Tick>,
+    /// What is assumed: how wide, what it says, whether the scale is broken.
+    assumed: Option<Assumed>,
+    /// Where the objective's line stands.
+    objective: Option<Mark>,
+    /// What is said of an objective that has no line here.
+    beyond: Option<String>,
+    whole: Vec<Bar>,
+    total: String,
+    pub rows: Vec<Row>,
+    more: Option<String>,
+    legend: Vec<&'static str>,
+    has_gaps: bool,
+    has_open: bool,
+    has_failed: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Tick {
+    x: String,
+    words: String,
+    anchor: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Mark {
+    x: String,
+    words: String,
+    /// Its words stand on the left of it.
+    left: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Assumed {
+    width: String,
+    words: String,
+    broken: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Row {
+    name: String,
+    word: &'static str,
+    key: &'static str,
+    end: String,
+    height: usize,
+    lanes: Vec<Lane>,
+    /// Its own objective.
+    own: Option<Mark>,
+}
+
+#[derive(Debug, Serialize)]
+struct Lane {
+    y: usize,
+    bars: Vec<Bar>,
+    /// What is said at its end.
+    failed: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bar {
+    x: String,
+    width: String,
+    /// The class of its colour.
+    key: &'static str,
+    critical: bool,
+    open: bool,
+    failed: bool,
+    /// What a pointer is told.
+    words: String,
+    /// What stands in it, where there is room.
+    label: Option<String>,
+}
+
+/// How high one attempt's bar is, and the distance of two.
+const LANE: usize = 14;
+const PITCH: usize = 19;
+
+pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
+    if view.steps.is_empty() {
+        return None;
+    }
+    let last = view.last_ms();
+    let assumed_ms = verdict.assumed_ms;
+    let axis = Axis::new(last, assumed_ms, verdict.rto.target_ms);
+    let target = short_span(verdict.rto.target_ms.unwrap_or(0));
+    let rows: Vec<Row> = view
+        .steps
+        .iter()
+        .take(ROWS)
+        .map(|step| row(verdict, step, &axis, last))
+        .collect();
+    let bars = || rows.iter().flat_map(|r| &r.lanes).flat_map(|l| &l.bars);
+    let has = |test: fn(&Bar) -> bool| bars().any(test);
+    let phases = super::super::words::PHASES.map(phase_word);
+    Some(Gantt {
+        ticks: axis
+            .ticks()
+            .into_iter()
+            .map(|(x, words)| Tick {
+                x: at(x),
+                words,
+                anchor: if x < 2.0 { "start" } else { "middle" },
+            })
+            .collect(),
+        assumed: (assumed_ms > 0).then(|| Assumed {
+            width: at(axis.zero),
+            words: format!("{} assumed", short_span(assumed_ms)),
+            broken: axis.broken,
+        }),
+        objective: match axis.objective {
+            Objective::At(x) => Some(Mark {
+                x: at(x),
+                words: format!("objective {target}"),
+                left: x > 60.0,
+            }),
+            _ => None,
+        },
+        beyond: match axis.objective {
+            Objective::Beyond => Some(format!(
+                "The objective of {target} lies beyond the right end."
+            )),
+            Objective::Within => Some(format!(
+                "The objective of {target} lies within the assumed time: no restore could meet it."
+            )),
+            _ => None,
+        },
+        whole: whole(verdict, &axis),
+        total: match (verdict.rto.measured_ms, view.stopped_ms) {
+            (Some(ms), _) => span(ms),
+            (None, Some(ms)) => format!("stopped at {}", span(ms)),
+            (None, None) => "never stopped".into(),
+        },
+        legend: phases
+            .into_iter()
+            .filter(|key| bars().any(|bar| bar.key == *key))
+            .collect(),
+        has_gaps: has(|bar| bar.key == "gap"),
+        has_open: has(|bar| bar.open),
+        has_failed: has(|bar| bar.failed),
+        more: super::super::words::more(view.steps.len(), ROWS),
+        rows,
+    })
+}
+
+/// The critical path, step by step, back to back.
+fn whole(verdict: &Verdict, axis: &Axis) -> Vec<Bar> {
+    path_steps(verdict)
+        .iter()
+        .take(ROWS)
+        .map(|part| {
+            let end = part.start_ms.saturating_add(part.millis);
+            let bar = bar(axis, "path", part.start_ms, end, String::new());
+            let wide = axis.place(end) - axis.place(part.start_ms);
+            Bar {
+                words: format!("{}: {}", name(&part.step), span(part.millis)),
+                // A letter takes about one hundredth of the chart.
+                label: (wide > 3.0 + part.step.chars().count() as f64 * 1.05)
+                    .then(|| name(&part.step)),
+                ..bar
+            }
+        })
+        .collect()
+}
+
+fn row(verdict: &Verdict, step: &StepView, axis: &Axis, last: u64) -> Row {
+    let standing = Standing::of(verdict, step);
+    let skip = step.attempts.len().saturating_sub(ATTEMPTS);
+    let lanes: Vec<Lane> = step
+        .attempts
+        .iter()
+        .skip(skip)
+        .enumerate()
+        .map(|(number, attempt)| lane(verdict, step, attempt, axis, last, number))
+        .collect();
+    Row {
+        name: name(&step.name),
+        word: standing.word,
+        key: standing.key(),
+        end: standing.end_ms.map_or_else(|| "–".into(), span),
+        height: 9 + lanes.len().max(1) * PITCH - (PITCH - LANE),
+        own: standing.rto.target_ms.and_then(|target| {
+            let x = axis.place(target);
+            (target <= axis.end_ms).then(|| Mark {
+                x: at(x),
+                words: format!("its own objective: {}", short_span(target)),
+                left: false,
+            })
+        }),
+        lanes,
+    }
+}
+
+fn lane(
+    verdict: &Verdict,
+    step: &StepView,
+    attempt: &AttemptView,
+    axis: &Axis,
+    last: u64,
+    number: usize,
+) -> Lane {
+    let mut bars = Vec::new();
+    let mut before: Option<u64> = None;
+    // More are in the journal than a chart can show only where nobody wrote it in good faith.
+    for phase in attempt.phases.iter().take(60) {
+        let Some(start) = phase.start_ms else {
+            continue;
+        };
+        let end = phase.end_ms.unwrap_or(last).max(start);
+        if let Some(before) = before.filter(|before| start > *before) {
+            let wide = axis.place(start) - axis.place(before);
+            if wide > 0.15 {
+                let words = format!("gap: {}", span(start - before));
+                bars.push(bar(axis, "gap", before, start, words));
+            }
+        }
+        before = Some(end);
+        let word = phase_word(phase.phase);
+        let mut drawn = bar(axis, word, start, end, String::new());
+        drawn.words = format!(
+            "{word}: {}, from {} to {}",
+            span(end - start),
+            span(start),
+            span(end)
+        );
+        drawn.critical = phase.phase != DrillPhase::Wait
+            && is_critical(verdict, &step.name, phase.phase, start, end);
+        drawn.open = phase.end_ms.is_none();
+        drawn.failed = matches!(phase.ended, Some(Ended::Failed | Ended::Interrupted));
+        bars.push(drawn);
+    }
+    let failed = attempt.ended.as_ref().filter(|e| e.ended != Ended::Well);
+    Lane {
+        y: 4 + number * PITCH,
+        failed: failed.map(|end| at(axis.place(end.at_ms))),
+        bars,
+    }
+}
+
+fn bar(axis: &Axis, key: &'static str, start: u64, end: u64, words: String) -> Bar {
+    let x = axis.place(start);
+    // What took no time is still seen.
+    let width = (axis.place(end) - x).max(0.18).min(100.0 - x);
+    Bar {
+        x: at(x),
+        width: at(width),
+        key,
+        critical: false,
+        open: false,
+        failed: false,
+        words,
+        label: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::drill::fixture;
+
+    fn chart(events: &[crate::journal::Event]) -> Gantt {
+        let view = fixture::fold(events);
+        gantt(&view, &view.verdict()).unwrap()
+    }
+
+    #[test]
+    fn each_attempt_has_a_lane_and_the_critical_path_is_marked() {
+        let chart = chart(&fixture::missed());
+        assert_eq!(chart.rows[0].lanes.len(), 2);
+        assert!(chart.rows[0].lanes[0].failed.is_some());
+        let critical: Vec<&str> = chart
+            .rows
+            .iter()
+            .filter(|r| r.lanes.iter().any(|l| l.bars.iter().any(|b| b.critical)))
+            .map(|r| r.name.as_str())
+            .collect();
+        assert_eq!(critical, ["db", "app"]);
+        let words: Vec<Option<&str>> = chart.whole.iter().map(|b| b.label.as_deref()).collect();
+        assert_eq!(words, [Some("db"), None]);
+    }
+
+    #[test]
+    fn what_did_not_end_is_drawn_open() {
+        let chart = chart(&fixture::aborted());
+        assert!(chart.has_open && chart.whole.is_empty());
+        assert_eq!(chart.total, "never stopped");
+    }
+
+    #[test]
+    fn bars_stay_within_the_chart() {
+        let chart = chart(&fixture::hostile(600));
+        assert_eq!(chart.rows.len(), ROWS);
+        let bars = chart
+            .rows
+            .iter()
+            .flat_map(|r| &r.lanes)
+            .flat_map(|l| &l.bars);
+        for bar in bars.chain(&chart.whole) {
+            let x: f64 = bar.x.parse().unwrap();
+            let width: f64 = bar.width.parse().unwrap();
+            assert!(x + width <= 100.001 && x >= 0.0 && width >= 0.0, "{bar:?}");
+        }
+    }
+}
