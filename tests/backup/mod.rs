@@ -1,5 +1,8 @@
-//! Backups: stores, and the verbs.
+//! Backups: making them, stores, and the verbs; against the programs that everybody has.
 
+mod create;
+mod create_postgresql;
 mod restore;
 mod store_s3;
+mod support;
 mod weed;

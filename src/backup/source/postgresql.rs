@@ -100,9 +100,8 @@ INSERT INTO {table} (token, at) VALUES ({token}, {at});
 DELETE FROM {table} WHERE ctid NOT IN (SELECT ctid FROM {table} ORDER BY at DESC LIMIT {KEPT});
 COMMIT;
 \\else
-\\warn the canary\\'s table has other columns than token text and at timestamptz: name one of its own
-ROLLBACK;
-\\q 3
+DO $$ BEGIN RAISE EXCEPTION
+  'the table has other columns than token text and at timestamptz: name one of our own'; END $$;
 \\endif
 "
     ))
