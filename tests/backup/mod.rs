@@ -1,5 +1,6 @@
 //! Backups, against the programs that everybody has: real stores, real sources, the verbs.
 
+mod cli;
 mod create;
 mod create_postgresql;
 mod restore;
