@@ -1,4 +1,4 @@
-//! Backups, against the programs that everybody has: real stores, real sources, the verbs.
+//! Backups: making them, stores, and the verbs; against the programs that everybody has.
 
 mod cli;
 mod create;

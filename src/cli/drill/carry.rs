@@ -14,7 +14,8 @@ use crate::drill::clock::{DrillClock, boot_id, boottime_ms};
 use crate::drill::local::LocalProvider;
 use crate::drill::plan::Plan;
 use crate::drill::run::{self, Live, RunError, Setup, Stop, Tell};
-use crate::journal::{Journal, SystemClock, state_dir};
+use crate::drill::verdict::judge;
+use crate::journal::{DrillEvent, Event, Journal, RunFolder, SystemClock, state_dir};
 use crate::model::drill::{Verdict, VerdictWord};
 use crate::notify::{self, Message};
 use crate::report::drill::{self as report, progress};
@@ -41,13 +42,12 @@ pub fn run(file: &Path, manner: &Manner) -> anyhow::Result<u8> {
 
 pub fn resume(wanted: &str, manner: &Manner) -> anyhow::Result<u8> {
     let folder = runs()?.find(wanted)?;
-    refuse_sealed(&folder)?;
-    let Some(plan) = load::kept(&folder)? else {
-        anyhow::bail!(
-            "run {} died before anything of it was begun: `seawall drill sweep {}` ends it",
-            folder.id,
-            folder.id
-        );
+    let plan = load::kept(&folder)?;
+    if folder.is_sealed() {
+        return ended(&folder, manner);
+    }
+    let Some(plan) = plan else {
+        return end_unbegun(&folder, manner);
     };
     let provider = load::provider(&plan, load::identities(&plan)?)?;
     let key = key()?;
@@ -58,14 +58,38 @@ pub fn resume(wanted: &str, manner: &Manner) -> anyhow::Result<u8> {
     Ok(end.code)
 }
 
-fn refuse_sealed(folder: &crate::journal::RunFolder) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        !folder.is_sealed(),
-        "run {} has come to its end: `seawall drill report {}` shows it",
-        folder.id,
+/// There is nothing to go on with: whoever asks twice gets the same answer.
+fn ended(folder: &RunFolder, manner: &Manner) -> anyhow::Result<u8> {
+    eprintln!("seawall: run {} has come to its end already", folder.id);
+    let mut code = run::code::NOT_RUN;
+    for record in folder.open()? {
+        if let Event::RunEnded { code: known, .. } = record?.event {
+            code = known;
+        }
+    }
+    show(&folder.id, &folder.path, manner)?;
+    Ok(code)
+}
+
+/// Ends a run whose process died before it said what it was: it had made nothing.
+pub fn end_unbegun(folder: &RunFolder, manner: &Manner) -> anyhow::Result<u8> {
+    let key = key()?;
+    let (folder, writer) = runs()?.resume(&folder.id, Arc::new(SystemClock))?;
+    let journal = Journal::new(writer);
+    let records = folder.open()?.collect::<Result<Vec<_>, _>>()?;
+    let verdict = judge(&records);
+    journal.append(&Event::Drill(DrillEvent::Judged { verdict }))?;
+    journal.append(&Event::RunEnded {
+        code: run::code::NOT_RUN,
+        millis: 0,
+        stopped: Some("its process died before anything was begun".to_owned()),
+    })?;
+    seal(&journal, key.as_ref(), manner.quiet || manner.json)?;
+    eprintln!(
+        "seawall: run {} died before anything of it was begun, and is ended",
         folder.id
     );
-    Ok(())
+    Ok(run::code::NOT_RUN)
 }
 
 /// The key is asked for before anything is done.
@@ -203,11 +227,16 @@ fn page(id: &str, manner: &Manner) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Seals the run, and says what came of it, from the journal alone.
+/// Seals the run, and shows what came of it.
 pub fn finish(setup: &Setup, key: Option<&SigningKey>, manner: &Manner) -> anyhow::Result<()> {
     seal(&setup.journal, key, manner.quiet || manner.json)?;
-    let view = report::load(&setup.journal.dir())?;
-    let page = page(&setup.run, manner)?;
+    show(&setup.run, &setup.journal.dir(), manner)
+}
+
+/// From the journal alone.
+fn show(run: &str, folder: &Path, manner: &Manner) -> anyhow::Result<()> {
+    let view = report::load(folder)?;
+    let page = page(run, manner)?;
     // First what is at hand: a report that cannot be written must not hide how it went.
     if manner.json {
         say(&report::json::text(&view)?)?;
@@ -223,7 +252,7 @@ pub fn finish(setup: &Setup, key: Option<&SigningKey>, manner: &Manner) -> anyho
         anyhow::anyhow!(
             "{error}; the drill itself is done and kept: `seawall drill report {}` writes its \
              report again",
-            setup.run
+            run
         )
     };
     if manner.html.is_none()

@@ -62,24 +62,13 @@ fn is_drill(folder: &RunFolder) -> bool {
 
 /// Gives up a run that did not come to its end.
 fn dead(folder: &RunFolder, manner: &Manner) -> anyhow::Result<u8> {
-    let plan = load::kept(folder)?;
+    let Some(plan) = load::kept(folder)? else {
+        carry::end_unbegun(folder, manner)?;
+        return Ok(CLEAR);
+    };
     let key = carry::key()?;
     let (folder, writer) = runs()?.resume(&folder.id, Arc::new(SystemClock))?;
     let journal = Journal::new(writer);
-    let Some(plan) = plan else {
-        // It died before it said what it was; it had made nothing.
-        journal.append(&Event::RunEnded {
-            code: run::code::NOT_RUN,
-            millis: 0,
-            stopped: Some("its process died before anything was begun".to_owned()),
-        })?;
-        seal(&journal, key.as_ref(), manner.quiet || manner.json)?;
-        say(&format!(
-            "run {} had made nothing; it is ended\n",
-            folder.id
-        ))?;
-        return Ok(CLEAR);
-    };
     let provider = load::provider(&plan, load::no_identities()?)?;
     let setup = carry::setup(folder.id, plan, provider, journal, manner)?;
     let end = carry::play(&setup, run::sweep)?;
