@@ -42,7 +42,10 @@ impl StoreError {
     ) -> Self {
         StoreError {
             doing,
-            name: crate::shell::clean(name, 300),
+            name: match name {
+                "" => "everything".to_owned(),
+                name => crate::shell::clean(name, 300),
+            },
             store: store.into(),
             reason: crate::shell::clean(&reason.to_string(), 600),
             absent: false,
