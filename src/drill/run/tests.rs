@@ -313,6 +313,13 @@ fn a_fault_of_our_own_says_nothing_of_the_recovery() {
     assert_eq!(played.end().verdict.word, Inconclusive);
     reason(&played, "a fault of Seawall's own");
     assert_eq!(ended(&played)["d"], Ended::Interrupted);
+    // Also outside of any step.
+    let mut early = self::stage();
+    early.fake.script.panics = true;
+    let played = early.play(How::Run, &[]);
+    sound(&played);
+    assert_eq!(played.end().verdict.word, Inconclusive);
+    reason(&played, "a fault of Seawall's own");
 }
 
 #[test]
