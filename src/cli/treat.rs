@@ -243,7 +243,7 @@ fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
 
 /// Waits for a signal that asks us to stop; its name.
 /// Listens from the moment of the call, before any host is reached for.
-fn interrupted() -> impl Future<Output = &'static str> {
+pub fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (
         signal(SignalKind::interrupt()),

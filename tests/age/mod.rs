@@ -2,4 +2,5 @@
 
 mod interop;
 mod plugin;
+mod speed;
 mod testkit;

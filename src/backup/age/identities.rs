@@ -1,5 +1,6 @@
 //! Private keys that may open a file, and where they come from.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -348,6 +349,13 @@ impl Identities {
         let mut identity = scrypt::Identity::new(passphrase);
         identity.set_max_work_factor(MAX_WORK_FACTOR);
         identity.unwrap_stanzas(stanzas)
+    }
+}
+
+/// Kinds and numbers, nothing else.
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identities({})", self.summary())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -170,6 +171,14 @@ impl Recipients {
             AgeError::Other("a header was made, yet its key was not seen: this is a bug".into())
         })?;
         Ok(Head::made(head, &key))
+    }
+}
+
+/// Kinds, nothing else.
+impl fmt::Debug for Recipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.expected().into_iter().map(|one| one.kind).collect();
+        write!(f, "Recipients({})", kinds.join(", "))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Round trips, and what must not open.
 
+mod keys;
+
 use std::io::{BufRead, Cursor, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

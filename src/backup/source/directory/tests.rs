@@ -134,10 +134,10 @@ fn what_cannot_be_read_is_said() {
         fs::set_permissions(open, fs::Permissions::from_mode(0o755)).unwrap();
     }
     fs::write(data.join("secret"), "x").unwrap();
-    fs::set_permissions(data.join("secret"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(data.join("secret"), fs::Permissions::from_mode(0o0)).unwrap();
     fs::create_dir(data.join("closed")).unwrap();
     fs::write(data.join("closed/in"), "x").unwrap();
-    fs::set_permissions(data.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(data.join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
     fs::write(data.join("open"), "x").unwrap();
     // SAFETY: this thread alone becomes somebody else for files; a number is all that is passed.
     let before = unsafe { libc::setfsuid(65534) };
