@@ -7,6 +7,7 @@ mod architecture;
 mod backup;
 mod cli;
 mod document;
+mod drill;
 mod end_to_end;
 mod evidence;
 mod lab;

@@ -1,0 +1,5 @@
+//! Drills: the engine and the local provider.
+
+mod local;
+mod local_lies;
+mod local_site;
