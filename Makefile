@@ -24,9 +24,10 @@ bench: deps
 build:
 	cargo build --release --locked
 
-# The system packages that are missing, and nothing else.
+# The system packages and tools that are missing, and nothing else.
 deps:
 	scripts/install-deps
+	scripts/test-tools
 
 # Takes all labs down and forgets the bases that they lie on.
 clean-lab:

@@ -1,13 +1,36 @@
 //! Restoring: fetching, decrypting, decompressing and writing at the same time, into a temporary
 //! name that becomes the real one only after the last byte was authenticated.
+//!
+//! - `plain`, `unpack`: from a blob to plaintext, in threads; limits.
+//! - `form`: what the plaintext is.
+//! - `walk`: through an archive's members to its end, and what its manifest says of them (`seen`).
+//! - `place`: the temporary directory, and its becoming the real one.
+//! - `compare`: a restored directory against a manifest.
+
+mod compare;
+mod form;
+mod place;
+mod plain;
+mod seen;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod walk;
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::Progress;
 use super::age::Identities;
+use super::archive::extract::{ExtractError, Extractor, Manners};
+use super::archive::read::{Pieces, ReadError};
 use super::archive::{ArchiveHeader, Manifest};
 use super::store::Blob;
+pub use compare::compare;
+use form::Form;
+use place::Place;
+use walk::Walked;
 
 /// What an archive may make of itself. The defaults are wide; a bomb meets them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +38,11 @@ pub struct Limits {
     /// Plaintext bytes in all.
     pub bytes: u64,
     pub entries: u64,
-    /// Plaintext ÷ ciphertext.
+    /// Plaintext ÷ ciphertext. The first 64 MiB of plaintext are free.
     pub ratio: u64,
+    /// Makes symbolic links that lead out of what is restored. Without it they are refused, as
+    /// whoever reads what was restored might read something else.
+    pub outward_links: bool,
 }
 
 impl Default for Limits {
@@ -25,11 +51,12 @@ impl Default for Limits {
             bytes: 64 << 40,
             entries: 100_000_000,
             ratio: 2000,
+            outward_links: false,
         }
     }
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Restored {
     /// `None`: an archive that others made.
     pub header: Option<ArchiveHeader>,
@@ -44,7 +71,45 @@ pub struct Restored {
 #[error("{0}")]
 pub struct RestoreError(pub String);
 
+impl RestoreError {
+    fn stopped() -> Self {
+        RestoreError("stopped, as asked".into())
+    }
+
+    /// Reading, decrypting or decompressing failed.
+    fn reading(error: &std::io::Error, progress: &Progress) -> Self {
+        if progress.is_stopped() {
+            return RestoreError::stopped();
+        }
+        RestoreError(format!("reading the backup: {error}"))
+    }
+
+    fn of(error: ExtractError, progress: &Progress) -> Self {
+        match error {
+            ExtractError::Stopped => RestoreError::stopped(),
+            ExtractError::Read(ReadError::Below(error)) => RestoreError::reading(&error, progress),
+            ExtractError::Read(ReadError::Form(text)) | ExtractError::Refused(text) => {
+                RestoreError(format!("the archive can't be restored: {text}"))
+            }
+            error @ ExtractError::Write { .. } => RestoreError(error.to_string()),
+        }
+    }
+}
+
+/// Threads that make small files.
+fn hands() -> usize {
+    std::thread::available_parallelism().map_or(2, |n| n.get().min(4))
+}
+
 /// Extracts a tar archive to `into`, which must not be there (its parent must).
+///
+/// What is restored belongs to root alone at its top (0700); below that, our own archives get back
+/// their modes and, where we are root, their owners. It is on the disk when this returns. Hashes
+/// of the manifest are not computed: each byte was authenticated, and [`compare`] reads what is on
+/// the disk.
+///
+/// # Errors
+/// When anything at all is not as it should be. Then nothing is left.
 pub fn directory(
     blob: Box<dyn Blob>,
     identities: &Identities,
@@ -52,12 +117,59 @@ pub fn directory(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Restored, RestoreError> {
-    let _ = (blob, identities, into, limits, progress);
-    todo!()
+    let place = Place::make(into)?;
+    match fill(&place, blob, identities, limits, progress) {
+        Ok(restored) => {
+            place.publish()?;
+            Ok(restored)
+        }
+        Err(error) => Err(place.remove(error)),
+    }
+}
+
+fn fill(
+    place: &Place,
+    blob: Box<dyn Blob>,
+    identities: &Identities,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Restored, RestoreError> {
+    let plain = plain::open(blob, identities, limits, progress)?;
+    let form = Form::of(plain.beginning());
+    if form != Form::Tar {
+        return Err(RestoreError(format!(
+            "the backup is no archive of files but {}: restore it to a file",
+            form.words(plain.compression())
+        )));
+    }
+    let is_ours = walk::is_ours(plain.beginning());
+    let shared = plain.shared();
+    let manners = Manners {
+        is_ours,
+        outward_links: limits.outward_links,
+    };
+    let extractor = Extractor::new(place.top(), manners, hands())
+        .map_err(|error| RestoreError::of(error, progress))?;
+    let mut visitor = walk::Extract {
+        extractor,
+        progress,
+    };
+    let walked = walk::walk(plain, is_ours, limits, progress, &mut visitor)
+        .and_then(|walked| {
+            visitor.extractor.finish()?;
+            Ok(walked)
+        })
+        .map_err(|error| place.explain(error, progress))?;
+    walked.faithful()?;
+    Ok(walked.restored(shared.sha256()))
 }
 
 /// Writes the stream (a dump, a bundle, a program's output) within an archive to `out`. Nothing of
-/// it may be believed before this has returned well.
+/// it may be believed before this has returned well. Of an archive that others made: what is there
+/// when it is decrypted and decompressed.
+///
+/// # Errors
+/// As [`directory`]; also when the archive holds files.
 pub fn stream(
     blob: Box<dyn Blob>,
     identities: &Identities,
@@ -65,12 +177,39 @@ pub fn stream(
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Restored, RestoreError> {
-    let _ = (blob, identities, out, limits, progress);
-    todo!()
+    let mut plain = plain::open(blob, identities, limits, progress)?;
+    let shared = plain.shared();
+    if walk::is_ours(plain.beginning()) {
+        let mut visitor = walk::Join::to(out, progress);
+        let walked = walk::walk(plain, true, limits, progress, &mut visitor)
+            .map_err(|error| RestoreError::of(error, progress))?;
+        walked.faithful()?;
+        visitor.flush()?;
+        return Ok(walked.restored(shared.sha256()));
+    }
+    let mut bytes = 0;
+    loop {
+        match plain.next_piece() {
+            Ok(Some(piece)) => {
+                out.write_all(&piece).map_err(|e| walk::cannot_write(&e))?;
+                bytes += piece.len() as u64;
+                progress.bytes.store(bytes, Ordering::Relaxed);
+            }
+            Ok(None) => break,
+            Err(error) => return Err(RestoreError::reading(&error, progress)),
+        }
+    }
+    out.flush().map_err(|e| walk::cannot_write(&e))?;
+    Ok(Restored {
+        files: 1,
+        bytes,
+        sha256: shared.sha256(),
+        ..Restored::default()
+    })
 }
 
 /// What came of reading a whole archive without writing anything.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Content {
     pub restored: Restored,
     /// What it is, in words: `tar, zstd, age`; `pg_dump (custom), age`.
@@ -79,20 +218,75 @@ pub struct Content {
     pub differences: Vec<String>,
 }
 
-/// Decrypts to the end and compares every byte with the manifest.
+/// Decrypts to the end and compares every byte with the manifest. Of an archive that others made
+/// there is nothing to compare with: its end was reached, and no more is known.
+///
+/// # Errors
+/// When it can't be read to its end, or could not be restored.
 pub fn examine(
     blob: Box<dyn Blob>,
     identities: &Identities,
     limits: &Limits,
     progress: &Progress,
 ) -> Result<Content, RestoreError> {
-    let _ = (blob, identities, limits, progress);
-    todo!()
+    let mut plain = plain::open(blob, identities, limits, progress)?;
+    let shared = plain.shared();
+    let form = Form::of(plain.beginning());
+    let words = form.words(plain.compression());
+    if form == Form::Tar {
+        let is_ours = walk::is_ours(plain.beginning());
+        let mut visitor = walk::Hash::new(limits, progress);
+        let walked = walk::walk(plain, is_ours, limits, progress, &mut visitor)
+            .map_err(|error| RestoreError::of(error, progress))?;
+        return Ok(Content {
+            differences: walked.differences.clone(),
+            restored: walked.restored(shared.sha256()),
+            form: words,
+        });
+    }
+    let mut bytes = 0;
+    loop {
+        match plain.next_piece() {
+            Ok(Some(piece)) => bytes += piece.len() as u64,
+            Ok(None) => break,
+            Err(error) => return Err(RestoreError::reading(&error, progress)),
+        }
+        progress.bytes.store(bytes, Ordering::Relaxed);
+    }
+    Ok(Content {
+        restored: Restored {
+            files: 1,
+            bytes,
+            sha256: shared.sha256(),
+            ..Restored::default()
+        },
+        form: words,
+        differences: Vec::new(),
+    })
 }
 
-/// Compares a restored directory with the manifest of its archive: every file's size, mode and
-/// hash, nothing missing, nothing added. What differs, in words (the first hundred).
-pub fn compare(directory: &Path, manifest: &Manifest) -> Result<Vec<String>, RestoreError> {
-    let _ = (directory, manifest);
-    todo!()
+impl Walked {
+    /// An error if the archive is not what its own manifest says.
+    fn faithful(&self) -> Result<(), RestoreError> {
+        match self.differences.first() {
+            None => Ok(()),
+            Some(first) => Err(RestoreError(format!(
+                "the archive is not what its manifest says, so nothing of it is kept: {first}{}",
+                match self.differences.len() {
+                    1 => String::new(),
+                    more => format!(" (and {} more differences)", more - 1),
+                }
+            ))),
+        }
+    }
+
+    fn restored(self, sha256: String) -> Restored {
+        Restored {
+            header: self.header,
+            manifest: self.manifest,
+            files: self.files,
+            bytes: self.bytes,
+            sha256,
+        }
+    }
 }

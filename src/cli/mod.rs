@@ -2,9 +2,12 @@
 
 mod apply;
 mod ask;
+mod backup;
 mod check;
 mod completions;
+mod drill;
 mod explain;
+mod keygen;
 mod lab;
 mod report;
 mod rollback;
@@ -12,8 +15,9 @@ mod rules;
 mod runs;
 mod schema;
 mod setup;
-pub mod signing;
+mod signing;
 mod treat;
+mod verify;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -34,6 +38,11 @@ const CODES: &str = "Exit codes:
 
 Environment:
   SEAWALL_STATE_DIR  where runs are kept (default: $XDG_STATE_HOME/seawall or ~/.local/state/seawall)
+  SEAWALL_SIGNING_KEY  the key that signs runs and backups: a private key, or the .pub file of one
+                     in ssh-agent (default: signing-key in the state folder, see `keygen`)
+  SEAWALL_SIGNING_PASSPHRASE  its passphrase, where nobody can be asked
+  SEAWALL_AGE_IDENTITY  the text of an age identity file, for opening backups
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN  credentials of stores in S3
   NO_COLOR           no colour";
 
 #[derive(Parser)]
@@ -48,10 +57,14 @@ enum Command {
     Check(check::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
+    Backup(backup::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
+    Verify(verify::Args),
+    Keygen(keygen::Args),
     Schema(schema::Args),
     Lab(lab::Args),
     Completions(completions::Args),
@@ -76,10 +89,14 @@ pub fn main() -> u8 {
         Command::Check(args) => check::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Rollback(args) => rollback::run(args),
+        Command::Backup(args) => backup::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Keygen(args) => keygen::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Lab(args) => lab::run(args),
         Command::Completions(args) => completions::run(args),

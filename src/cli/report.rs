@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use crate::journal::{state_dir, verify};
+use crate::journal::{state_dir, verify_with};
 use crate::report;
 
 use super::say;
+use super::signing::own_trusted;
 use super::treat::{runs, summary, write};
+use super::verify::{seal_state, signature_state};
 
 /// Make a run's report again, from its journal alone: a summary, and one HTML page
 #[derive(clap::Args)]
@@ -50,23 +52,22 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         return Ok(0);
     }
     say(&summary(&view, args.diff, report::Choice::default()))?;
-    let mut code = 0;
-    let state = match verify(&folder.path) {
-        Ok(verified) if verified.is_whole() => {
-            "whole: every event and file is as it was written".to_owned()
+    // A key that cannot be read must not hide the report: the signature is then nobody's.
+    let trusted = own_trusted().unwrap_or_default();
+    let mut signed = String::new();
+    let (state, code) = match verify_with(&folder.path, &trusted) {
+        Ok(verified) => {
+            let (state, whole) = seal_state(&verified);
+            if verified.sealed {
+                let (by, _) = signature_state(&verified.signature, &trusted);
+                signed = format!("signed   {by}\n");
+            }
+            (state, u8::from(!whole && !verified.problems.is_empty()))
         }
-        Ok(verified) if !verified.problems.is_empty() => {
-            code = 1;
-            format!("NOT AS IT WAS WRITTEN: {}", verified.problems.join("; "))
-        }
-        Ok(_) => "not sealed: the run did not come to its end".to_owned(),
-        Err(error) => {
-            code = 1;
-            format!("NOT AS IT WAS WRITTEN: {error}")
-        }
+        Err(error) => (format!("NOT AS IT WAS WRITTEN: {error}"), 1),
     };
     say(&format!(
-        "\njournal  {state}\npage     {}\n",
+        "\njournal  {state}\n{signed}page     {}\n",
         path.display()
     ))?;
     Ok(code)

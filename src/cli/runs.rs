@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::journal::{Signature, signature};
 use crate::report;
+use crate::sign::Trusted;
 
 use super::say;
+use super::signing::own_trusted;
 use super::treat::runs;
 
 /// List the runs that are kept, the latest first
@@ -17,11 +20,16 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let mut out = String::new();
+    let trusted = own_trusted().unwrap_or_default();
     for folder in runs()?.list()?.into_iter().take(args.count) {
         match report::load(&folder.path) {
             Ok(view) => {
                 let end = match (&view.ended, folder.is_sealed()) {
-                    (Some(end), _) => format!("exit {}", end.code),
+                    (Some(end), true) => {
+                        format!("exit {}, {}", end.code, signed(&folder.path, &trusted))
+                    }
+                    (Some(end), false) => format!("exit {}, not sealed", end.code),
+                    (None, _) if folder.is_going() => "still going".to_owned(),
                     (None, _) => "did not come to its end".to_owned(),
                 };
                 writeln!(
@@ -42,4 +50,14 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     say(&out)?;
     Ok(0)
+}
+
+/// Whose word a sealed run is, in a word. Whether the rest fits is `verify`'s to say.
+fn signed(path: &std::path::Path, trusted: &Trusted) -> &'static str {
+    match signature(path, trusted) {
+        Ok(Signature::Good(_)) => "signed",
+        Ok(Signature::Missing) => "not signed",
+        Ok(Signature::Unknown(_)) => "signed by another key",
+        Ok(Signature::Bad(_)) | Err(_) => "BADLY SIGNED",
+    }
 }

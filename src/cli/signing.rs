@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-use crate::journal::state_dir;
+use crate::journal::{Journal, Signed, state_dir};
 use crate::sign::{SignError, SigningKey, Trusted};
 
 /// Names a key elsewhere than in the state folder.
@@ -36,7 +36,7 @@ pub fn signing_key(create: bool) -> anyhow::Result<Option<SigningKey>> {
     let (path, named) = key_path()?;
     match load(&path) {
         Ok(key) => Ok(Some(key)),
-        Err(error) if !is_missing(&error) => Err(error.into()),
+        Err(error) if !error.is_missing() => Err(error.into()),
         Err(error) if named => Err(anyhow::anyhow!("${KEY_VARIABLE}: {error}")),
         Err(_) if create => make(&path).map(Some),
         Err(_) => Ok(None),
@@ -48,9 +48,26 @@ pub fn own_trusted() -> anyhow::Result<Trusted> {
     let (path, named) = key_path()?;
     match SigningKey::public_of(&path) {
         Ok(trusted) => Ok(trusted),
-        Err(error) if is_missing(&error) && !named => Ok(Trusted::default()),
+        Err(error) if error.is_missing() && !named => Ok(Trusted::default()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Seals a run with this machine's key, where it has one. Standard error says where it is not
+/// signed: because the key failed, always; because there is none, unless `quiet`.
+pub fn seal(journal: &Journal, key: Option<&SigningKey>, quiet: bool) -> anyhow::Result<()> {
+    match journal.seal(key)?.signed {
+        Signed::By(_) => {}
+        Signed::No if quiet => {}
+        Signed::No => eprintln!(
+            "seawall: this run is not signed: `seawall keygen` makes a key, and later runs are"
+        ),
+        Signed::Failed(why) => eprintln!(
+            "seawall: this run is sealed, and NOT SIGNED: {}",
+            crate::shell::clean(&why, 500)
+        ),
+    }
+    Ok(())
 }
 
 fn load(path: &Path) -> Result<SigningKey, SignError> {
@@ -70,19 +87,30 @@ fn load(path: &Path) -> Result<SigningKey, SignError> {
     })
 }
 
-fn is_missing(error: &SignError) -> bool {
-    matches!(error, SignError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// Makes the state folder's key. Of two processes that do so at once, both get the same key.
-fn make(path: &Path) -> anyhow::Result<SigningKey> {
-    if let Some(folder) = path.parent() {
+/// Makes the folder that a key goes to, for us alone.
+pub fn make_folder(key: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = key.parent() {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(folder)
             .map_err(|e| anyhow::anyhow!("making the folder {}: {e}", folder.display()))?;
     }
+    Ok(())
+}
+
+/// The public half of the key at `path`, as one line.
+pub fn public_line(path: &Path) -> anyhow::Result<String> {
+    let trusted = SigningKey::public_of(path)?;
+    trusted
+        .lines()
+        .pop()
+        .ok_or_else(|| anyhow::anyhow!("{} holds no key", path.display()))
+}
+
+/// Makes the state folder's key. Of two processes that do so at once, both get the same key.
+fn make(path: &Path) -> anyhow::Result<SigningKey> {
+    make_folder(path)?;
     let key = SigningKey::generate(&format!("seawall {}", super::treat::who()))?;
     match key.write(path) {
         Ok(()) => {

@@ -15,6 +15,7 @@ use crate::report::progress::{self, Progress};
 use crate::report::{self, RunView};
 
 use super::ask::Prompt;
+use super::signing::signing_key;
 
 /// How a run is carried out and shown.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -94,6 +95,7 @@ where
     F: Future<Output = Result<RunEnd, String>>,
 {
     let begun = Instant::now();
+    let key = signing_key(false).map_err(|e| anyhow::anyhow!("{e}; nothing was done"))?;
     let (id, writer) = runs()?
         .create(Arc::new(SystemClock), || {
             uuid::Uuid::new_v4().as_u128() as u32
@@ -158,7 +160,7 @@ where
         millis: begun.elapsed().as_millis() as u64,
         stopped,
     })?;
-    journal.finish()?;
+    super::signing::seal(&journal, key.as_ref(), manner.quiet || manner.json)?;
     tell(manner, &journal, heading.choice)?;
     Ok(code)
 }
@@ -173,7 +175,7 @@ fn progress_mode() -> progress::Mode {
 }
 
 /// Lines and columns of the terminal at standard error.
-fn terminal_size() -> Option<(usize, usize)> {
+pub fn terminal_size() -> Option<(usize, usize)> {
     let (height, width) = console::Term::stderr().size_checked()?;
     Some((usize::from(height), usize::from(width)))
 }
@@ -241,7 +243,7 @@ fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
 
 /// Waits for a signal that asks us to stop; its name.
 /// Listens from the moment of the call, before any host is reached for.
-fn interrupted() -> impl Future<Output = &'static str> {
+pub fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (
         signal(SignalKind::interrupt()),

@@ -1,7 +1,9 @@
 //! A drill's document, with its policy, put in order. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::LoadedDrill;
@@ -17,6 +19,8 @@ use crate::shell::clean;
 pub struct Plan {
     pub drill: Drill,
     pub policy: Policy,
+    /// Where paths were given from, absolute: another process may stand elsewhere.
+    pub folder: PathBuf,
     /// The drill's document, as the path that was given; paths in it are relative to its folder.
     pub path: String,
     pub policy_path: String,
@@ -40,19 +44,33 @@ pub enum PlanError {
     Cycle(Vec<String>),
     #[error("step `{0}` has no proof: nothing would say that it recovered")]
     NoProof(String),
+    #[error("`disaster: {0}` is no time such as 2026-11-20T07:35:14Z")]
+    NoTime(String),
 }
 
 impl Plan {
-    pub fn new(loaded: LoadedDrill) -> Result<Plan, PlanError> {
+    /// `folder`: where relative paths start, absolute.
+    pub fn new(loaded: LoadedDrill, folder: PathBuf) -> Result<Plan, PlanError> {
         let order = order(&loaded.drill.steps)?;
         Ok(Plan {
             drill: loaded.drill,
             policy: loaded.policy,
+            folder,
             path: loaded.path,
             policy_path: loaded.policy_path,
             documents: loaded.documents,
             order,
         })
+    }
+
+    /// The drill's document, absolute.
+    pub fn drill_path(&self) -> PathBuf {
+        self.folder.join(&self.path)
+    }
+
+    /// The policy's document, absolute.
+    pub fn policy_path(&self) -> PathBuf {
+        self.folder.join(&self.policy_path)
     }
 
     /// The steps, each after those that it needs.
@@ -62,6 +80,14 @@ impl Plan {
 
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.drill.steps.iter().find(|s| s.step == name)
+    }
+
+    /// When the disaster struck, where the document says it.
+    pub fn disaster(&self) -> Result<Option<Timestamp>, PlanError> {
+        let given = self.drill.disaster.as_deref();
+        given
+            .map(|text| text.parse().map_err(|_| PlanError::NoTime(clean(text, 60))))
+            .transpose()
     }
 
     /// How many steps run side by side at most; at least one.
@@ -294,15 +320,15 @@ pub(crate) mod tests {
         let policy = serde_json::json!({
             "policy": "p", "title": "P", "stores": {}, "sources": [],
         });
-        Plan::new(LoadedDrill {
+        let loaded = LoadedDrill {
             drill: serde_json::from_value(drill).unwrap(),
             path: "drill.yaml".into(),
             policy: serde_json::from_value(policy).unwrap(),
             policy_path: "policy.yaml".into(),
             documents: BTreeMap::new(),
             warnings: Vec::new(),
-        })
-        .unwrap()
+        };
+        Plan::new(loaded, PathBuf::from("/nowhere")).unwrap()
     }
 
     fn steps(of: &[(&str, &[&str])]) -> Vec<Step> {

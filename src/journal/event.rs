@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::DrillEvent;
+use super::{DrillEvent, Link};
 use crate::model::{ConnectionFacts, Finding, Phase};
 
 /// One thing that happened. The journal's lines are these, each with a number, a time and the
@@ -13,6 +13,11 @@ use crate::model::{ConnectionFacts, Finding, Phase};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// The first event of each run: the run that was begun before it. `None`: there was none.
+    Chained {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<Link>,
+    },
     RunStarted {
         run: String,
         /// `check`, `apply`, `rollback`…

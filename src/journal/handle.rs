@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Event, JournalError, JournalWriter, Manifest, Record};
+use super::{Event, JournalError, JournalWriter, Manifest, Record, Seal};
+use crate::sign::SigningKey;
 
 /// Is told each record, in order, right after it was written. It must be quick, and must not
 /// write to the journal.
@@ -62,6 +63,13 @@ impl Journal {
         let mut inner = self.lock();
         inner.subscribers.clear();
         inner.writer.finish()
+    }
+
+    /// See [`JournalWriter::seal`]. Listeners are let go.
+    pub fn seal(&self, key: Option<&SigningKey>) -> Result<Seal, JournalError> {
+        let mut inner = self.lock();
+        inner.subscribers.clear();
+        inner.writer.seal(key)
     }
 
     pub fn dir(&self) -> PathBuf {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{JournalError, JournalReader, MANIFEST_FILE, SIGNATURE_FILE, Torn, hex};
+use crate::shell::clean;
+use crate::sign::{SignError, Trusted};
 
 /// A manifest larger than this is not one of ours.
 const LARGEST_MANIFEST: u64 = 16 << 20;
@@ -57,10 +59,27 @@ pub struct Verified {
     pub torn: Option<Torn>,
     /// There is a manifest. Without one, the end of the journal may have been cut off.
     pub sealed: bool,
+    /// Whose word the manifest is.
+    pub signature: Signature,
     /// What is not as the manifest says, in words.
     pub problems: Vec<String>,
     /// Files that came after the seal, e.g. a report.
     pub added: Vec<String>,
+}
+
+/// Whose word a sealed run's manifest is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Signature {
+    /// There is none (or no manifest).
+    #[default]
+    Missing,
+    /// By a key that counts: its fingerprint.
+    Good(String),
+    /// By another key, as it says itself, or of a kind that does not count. What it is worth is
+    /// not known.
+    Unknown(String),
+    /// It does not fit the manifest, or is no signature.
+    Bad(String),
 }
 
 impl Verified {
@@ -77,9 +96,25 @@ impl Verified {
 /// When the chain is broken, or something cannot be read. That a file differs from the manifest
 /// is in [`Verified::problems`], so that all of it is told at once.
 pub fn verify(dir: &Path) -> Result<Verified, JournalError> {
+    verify_with(dir, &Trusted::default())
+}
+
+/// As [`verify`], and whose signature the manifest bears. One that does not fit it is a problem;
+/// one that is missing or unknown is the caller's to weigh.
+pub fn verify_with(dir: &Path, trusted: &Trusted) -> Result<Verified, JournalError> {
+    verify_lines(dir, trusted, |_, _| {})
+}
+
+/// As [`verify_with`]; `line` is told the number and the hash of each line.
+pub(super) fn verify_lines(
+    dir: &Path,
+    trusted: &Trusted,
+    mut line: impl FnMut(u64, &str),
+) -> Result<Verified, JournalError> {
     let mut reader = JournalReader::open(dir)?;
-    for record in &mut reader {
+    while let Some(record) = reader.next() {
         record?;
+        line(reader.lines(), reader.last_hash());
     }
     let mut verified = Verified {
         lines: reader.lines(),
@@ -92,7 +127,43 @@ pub fn verify(dir: &Path) -> Result<Verified, JournalError> {
     };
     verified.sealed = true;
     compare(&mut verified, &manifest, &seal_files(dir)?, dir);
+    verified.signature = signature(dir, trusted)?;
+    if let Signature::Bad(why) = &verified.signature {
+        verified.problems.push(why.clone());
+    }
     Ok(verified)
+}
+
+/// Whose word a run's manifest is. It reads the manifest and its signature alone: that the rest is
+/// as the manifest says is [`verify_with`]'s to tell.
+pub fn signature(dir: &Path, trusted: &Trusted) -> Result<Signature, JournalError> {
+    let read = |name: &str| {
+        let path = dir.join(name);
+        let mut bytes = Vec::new();
+        match File::open(&path) {
+            Ok(file) => file
+                .take(LARGEST_MANIFEST)
+                .read_to_end(&mut bytes)
+                .map(|_| Some(bytes))
+                .map_err(|e| JournalError::io("reading", &path, e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(JournalError::io("opening", &path, e)),
+        }
+    };
+    let (Some(manifest), Some(signature)) = (read(MANIFEST_FILE)?, read(SIGNATURE_FILE)?) else {
+        return Ok(Signature::Missing);
+    };
+    let told = |why: SignError| format!("{SIGNATURE_FILE}: {}", clean(&why.to_string(), 300));
+    let judged = String::from_utf8(signature)
+        .map_err(|_| SignError::NotASignature("it is not text".into()))
+        .and_then(|text| trusted.verify(&manifest, &text));
+    Ok(match judged {
+        Ok(by) => Signature::Good(by),
+        Err(why @ (SignError::NotTrusted { .. } | SignError::WeakSignature(_))) => {
+            Signature::Unknown(told(why))
+        }
+        Err(why) => Signature::Bad(told(why)),
+    })
 }
 
 fn compare(
@@ -207,6 +278,7 @@ mod tests {
     use super::*;
     use crate::journal::tests::{clock, note};
     use crate::journal::{JOURNAL_FILE, JournalWriter};
+    use crate::sign::SigningKey;
 
     fn sealed() -> (tempfile::TempDir, std::path::PathBuf) {
         let state = tempfile::tempdir().unwrap();
@@ -254,6 +326,36 @@ mod tests {
         std::fs::remove_file(dir.join(MANIFEST_FILE)).unwrap();
         let verified = verify(&dir).unwrap();
         assert!(!verified.sealed && !verified.is_whole() && verified.problems.is_empty());
+    }
+
+    #[test]
+    fn whose_word_it_is_is_told() {
+        let state = tempfile::tempdir().unwrap();
+        let dir = state.path().join("r");
+        let (key, other) = (
+            SigningKey::generate("").unwrap(),
+            SigningKey::generate("").unwrap(),
+        );
+        let mut writer = JournalWriter::create(&dir, clock()).unwrap();
+        writer.append(&note("a")).unwrap();
+        writer.seal(Some(&key)).unwrap();
+        let of = |key: &SigningKey| verify_with(&dir, &key.trusted().unwrap()).unwrap();
+        assert_eq!(of(&key).signature, Signature::Good(key.fingerprint()));
+        let strange = of(&other);
+        assert!(
+            matches!(&strange.signature, Signature::Unknown(why) if why.contains(&key.fingerprint()))
+        );
+        assert!(strange.is_whole(), "whose word it is is another question");
+        // A manifest that was written anew, with the journal, is whole in itself alone.
+        let path = dir.join(MANIFEST_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("2026-11-20T07", "2026-11-20T08")).unwrap();
+        assert!(matches!(of(&key).signature, Signature::Bad(_)));
+        assert_eq!(of(&key).problems.len(), 1);
+        std::fs::write(dir.join(SIGNATURE_FILE), [0xff, 0]).unwrap();
+        assert!(matches!(of(&key).signature, Signature::Bad(_)));
+        std::fs::remove_file(dir.join(SIGNATURE_FILE)).unwrap();
+        assert_eq!(of(&key).signature, Signature::Missing);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!   number of its line), `time` (RFC 3339, UTC, milliseconds) and `prev`.
 //! - What events refer to, by file name and SHA-256: snapshots, outputs.
 //! - `manifest.json`, written last: size and SHA-256 of each of these files.
+//! - `manifest.json.sig`, where this machine has a signing key: an SSH signature of the manifest.
 //!
 //! **The chain.** `prev` is the SHA-256, in hexadecimal, of the former line's bytes *with* its
 //! newline; on the first line it is 64 zeros. So a shell can check it:
@@ -21,25 +22,40 @@
 //! ```
 //!
 //! A chain proves that nothing was changed or taken out in the middle. That the end was not cut
-//! off is the manifest's to say, and that the manifest is ours is a signature's.
+//! off is the manifest's to say, and that the manifest is ours is a signature's:
+//!
+//! ```sh
+//! echo "seawall ssh-ed25519 AAAA…" >allowed_signers
+//! ssh-keygen -Y verify -f allowed_signers -I seawall -n seawall -s manifest.json.sig <manifest.json
+//! ```
+//!
+//! Runs are chained in their turn: see `chain`. One process at a time writes a journal: see `lock`.
 
+mod chain;
 mod clock;
 mod drill_event;
 mod event;
 mod handle;
+mod lock;
 mod manifest;
 mod reader;
+mod resume;
 mod runs;
 mod writer;
 
+pub use chain::Link;
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use drill_event::{AssumedNote, DrillEvent, PointNote, StepNote};
 pub use event::{ChangeNote, Event, HostOutcome, StepOutcome};
 pub use handle::{Journal, Subscriber};
-pub use manifest::{FileSeal, JournalSeal, Manifest, Verified, verify};
+pub use manifest::{
+    FileSeal, JournalSeal, Manifest, Signature, Verified, signature, verify, verify_with,
+};
 pub use reader::{JournalReader, Torn};
-pub use runs::{NoStateDir, RunFolder, Runs, RunsError, new_run_id, state_dir};
-pub use writer::{JournalWriter, file_name};
+pub use runs::{
+    ChainState, NoStateDir, RunFolder, RunState, Runs, RunsError, new_run_id, state_dir,
+};
+pub use writer::{JournalWriter, Seal, Signed, file_name};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,6 +116,10 @@ pub enum JournalError {
     TooLong { line: u64, path: String, limit: u64 },
     #[error("{name:?} is no name for a file in a run's folder")]
     BadName { name: String },
+    #[error("{by} writes {path} now: wait until it ends, or end it")]
+    InUse { path: String, by: String },
+    #[error("{path} is of a run that is sealed: nothing can be added to it")]
+    Sealed { path: String },
     #[error("the journal cannot be written any more: {reason}")]
     Closed { reason: String },
     #[error("{path} is not a manifest of ours: {reason}")]

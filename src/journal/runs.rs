@@ -1,14 +1,21 @@
 //! Where runs are kept, what they are called, and how one is found again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Clock, JournalError, JournalReader, JournalWriter, MANIFEST_FILE};
+use super::chain::{self, Head, Place};
+use super::manifest::verify_lines;
+use super::{
+    Clock, Event, JOURNAL_FILE, JournalError, JournalReader, JournalWriter, MANIFEST_FILE,
+    Verified, lock, sha256,
+};
+use crate::sign::Trusted;
 
 /// There is nowhere to keep runs.
 #[derive(Debug, thiserror::Error)]
@@ -96,32 +103,92 @@ impl RunFolder {
     pub fn is_sealed(&self) -> bool {
         self.path.join(MANIFEST_FILE).exists()
     }
+
+    /// Whether a process writes it now.
+    pub fn is_going(&self) -> bool {
+        lock::is_held(&self.path.join(JOURNAL_FILE))
+    }
+}
+
+/// What came of checking all runs and how they follow each other.
+#[derive(Debug, Default)]
+pub struct ChainState {
+    /// The latest first, as they follow each other.
+    pub runs: Vec<RunState>,
+    /// What is missing or changed between them, each in a sentence.
+    pub problems: Vec<String>,
+}
+
+/// What came of checking one of them.
+#[derive(Debug)]
+pub struct RunState {
+    pub folder: RunFolder,
+    /// Whether it names the run before it; one of before the chain began does not.
+    pub chained: bool,
+    /// A process writes it now.
+    pub going: bool,
+    pub verified: Result<Verified, JournalError>,
 }
 
 /// All the runs in a state folder. Failed and aborted ones stay too.
 #[derive(Clone, Debug)]
 pub struct Runs {
+    state: PathBuf,
     dir: PathBuf,
 }
 
 impl Runs {
     pub fn new(state_dir: &Path) -> Self {
         Runs {
+            state: state_dir.to_owned(),
             dir: state_dir.join("runs"),
         }
     }
 
-    /// Begins a run: makes its folder under a new id. `random` gives random bits.
+    /// Begins a run: makes its folder under a new id, and chains it to the run before it. `random`
+    /// gives random bits.
     pub fn create(
         &self,
         clock: Arc<dyn Clock>,
-        mut random: impl FnMut() -> u32,
+        random: impl FnMut() -> u32,
     ) -> Result<(String, JournalWriter), RunsError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.dir)
             .map_err(|e| JournalError::io("making the folder for runs", &self.dir, e))?;
+        // Held until this returns: two that begin at once follow each other.
+        let _lock = self.lock_chain()?;
+        let former = chain::next_link(&self.state, &self.list()?)?;
+        let (id, mut writer) = self.make(clock, random)?;
+        writer.append(&Event::Chained { former })?;
+        let head = Head {
+            run: id.clone(),
+            first_line: writer.last_hash().to_owned(),
+        };
+        chain::write_head(&self.state, &head)?;
+        Ok((id, writer))
+    }
+
+    fn lock_chain(&self) -> Result<std::fs::File, JournalError> {
+        let path = self.state.join(chain::LOCK_FILE);
+        let failed = |e| JournalError::io("locking", &path, e);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
+    }
+
+    fn make(
+        &self,
+        clock: Arc<dyn Clock>,
+        mut random: impl FnMut() -> u32,
+    ) -> Result<(String, JournalWriter), RunsError> {
         let mut tries = 0;
         loop {
             let id = new_run_id(clock.now(), random());
@@ -135,6 +202,74 @@ impl Runs {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Takes up a run whose process has died: which one it is, and its journal. See
+    /// [`JournalWriter::resume`].
+    pub fn resume(
+        &self,
+        wanted: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(RunFolder, JournalWriter), RunsError> {
+        let folder = self.find(wanted)?;
+        let writer = JournalWriter::resume(&folder.path, clock)?;
+        Ok((folder, writer))
+    }
+
+    /// Checks every run, and that none is missing between them.
+    pub fn verify(&self, trusted: &Trusted) -> Result<ChainState, RunsError> {
+        // No run is begun while it is looked what there is; afterwards nobody has to wait. An
+        // auditor's copy may have no lock, and be read-only.
+        let lock = std::fs::File::open(self.state.join(chain::LOCK_FILE)).ok();
+        let lock = lock.inspect(|file| drop(file.lock_shared()));
+        let head = chain::read_head(&self.state);
+        let folders = self.list()?;
+        let mut places = BTreeMap::new();
+        for folder in &folders {
+            let place = Place {
+                link: chain::link_in(&folder.path),
+                ..Place::default()
+            };
+            places.insert(folder.id.clone(), place);
+        }
+        drop(lock);
+        // Of a long journal, only the lines that somebody vouches for are kept.
+        let mut wanted: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        for link in places
+            .values()
+            .filter_map(|place| place.link.as_ref()?.as_ref())
+        {
+            let lines = wanted.entry(link.run.clone()).or_default();
+            lines.extend(link.line);
+        }
+        let mut state = ChainState::default();
+        for folder in folders {
+            let going = folder.is_going();
+            let place = places.entry(folder.id.clone()).or_default();
+            let lines = wanted.get(&folder.id);
+            let verified = verify_lines(&folder.path, trusted, |number, hash| {
+                if number == 1 || lines.is_some_and(|lines| lines.contains(&number)) {
+                    place.lines.insert(number, hash.to_owned());
+                }
+            });
+            place.manifest = std::fs::read(folder.path.join(MANIFEST_FILE))
+                .ok()
+                .map(|bytes| sha256(&bytes));
+            state.runs.push(RunState {
+                chained: place.link.is_some(),
+                going,
+                verified,
+                folder,
+            });
+        }
+        let order: BTreeMap<&str, usize> = chain::in_order(&places)
+            .into_iter()
+            .enumerate()
+            .map(|(at, id)| (id, at))
+            .collect();
+        (state.runs).sort_by_key(|run| std::cmp::Reverse(order.get(run.folder.id.as_str())));
+        state.problems = chain::judge(&places, &head);
+        Ok(state)
     }
 
     /// All of them, the latest first. No folder at all is no run.
@@ -169,7 +304,12 @@ impl Runs {
             });
         }
         if wanted == "latest" {
-            return Ok(runs.swap_remove(0));
+            // Of those of one second, the chain knows which came last.
+            let head = chain::read_head(&self.state).ok().flatten();
+            let at = runs
+                .iter()
+                .position(|run| head.as_ref().is_some_and(|head| head.run == run.id));
+            return Ok(runs.swap_remove(at.unwrap_or(0)));
         }
         let means = |run: &RunFolder| {
             !wanted.is_empty()
@@ -197,7 +337,7 @@ impl Runs {
 }
 
 /// `YYYYMMDD-HHMMSS-xxxx`.
-fn is_run_id(name: &str) -> bool {
+pub(super) fn is_run_id(name: &str) -> bool {
     let fits = |c: char, shape: char| match shape {
         '0' => c.is_ascii_digit(),
         'x' => c.is_ascii_lowercase() || ('2'..='7').contains(&c),

@@ -1,30 +1,53 @@
 //! Writing a run's folder.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::manifest::{self, JournalSeal, Manifest};
 use super::{
     Clock, Event, JOURNAL_FILE, JournalError, MANIFEST_FILE, NO_FORMER_LINE, Record,
-    SIGNATURE_FILE, sha256,
+    SIGNATURE_FILE, lock, sha256,
 };
+use crate::sign::SigningKey;
 
-/// Appends events to a new run's journal. Each is one line, written with one call.
+/// How the temporary names of files in a run's folder begin.
+pub(super) const UNFINISHED: &str = ".unfinished-";
+
+/// A run that was sealed.
+#[derive(Debug)]
+pub struct Seal {
+    pub manifest: Manifest,
+    pub signed: Signed,
+}
+
+/// Whether the seal bears a signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signed {
+    /// The key's fingerprint.
+    By(String),
+    /// No key was given.
+    No,
+    /// The key did not sign. The run is sealed all the same.
+    Failed(String),
+}
+
+/// Appends events to a run's journal. Each is one line, written with one call. As long as it lives
+/// it holds the journal's lock.
 pub struct JournalWriter {
-    dir: PathBuf,
-    path: PathBuf,
-    file: File,
-    clock: Arc<dyn Clock>,
+    pub(super) dir: PathBuf,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) clock: Arc<dyn Clock>,
     /// Lines written so far.
-    lines: u64,
+    pub(super) lines: u64,
     /// Bytes written so far.
-    bytes: u64,
-    last: String,
+    pub(super) bytes: u64,
+    pub(super) last: String,
     /// Why nothing may be written any more.
-    closed: Option<String>,
+    pub(super) closed: Option<String>,
 }
 
 impl JournalWriter {
@@ -44,6 +67,7 @@ impl JournalWriter {
             .mode(0o600)
             .open(&path)
             .map_err(|e| JournalError::io("making", &path, e))?;
+        lock::hold(&file, &path)?;
         Ok(JournalWriter {
             dir: dir.to_owned(),
             path,
@@ -109,8 +133,9 @@ impl JournalWriter {
         Ok(())
     }
 
-    /// Writes a new file beside the journal, mode 0600, and says its SHA-256. It never replaces
-    /// one that is there. [`file_name`] makes a fit name out of any text.
+    /// Writes a new file beside the journal, mode 0600, whole or not at all, and says its SHA-256.
+    /// It never replaces one that holds something else. [`file_name`] makes a fit name out of any
+    /// text.
     pub fn put_file(&mut self, name: &str, bytes: &[u8]) -> Result<String, JournalError> {
         if file_name(name) != name || is_reserved(name) {
             return Err(JournalError::BadName {
@@ -118,18 +143,39 @@ impl JournalWriter {
             });
         }
         let path = self.dir.join(name);
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| file.write_all(bytes))
-            .map_err(|e| JournalError::io("writing", &path, e))?;
-        Ok(sha256(bytes))
+        let done = self.unfinished().and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.persist_noclobber(&path).map_err(|e| e.error)
+        });
+        match done {
+            Ok(_) => Ok(sha256(bytes)),
+            // A process that died after it wrote the file and before it said so.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && holds(&path, bytes) => {
+                Ok(sha256(bytes))
+            }
+            Err(e) => Err(JournalError::io("writing", &path, e)),
+        }
     }
 
-    /// Seals the run: writes the manifest. Nothing can be appended afterwards.
+    fn unfinished(&self) -> std::io::Result<tempfile::NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o600))
+            .tempfile_in(&self.dir)
+    }
+
+    /// Seals the run without a signature. See [`JournalWriter::seal`].
     pub fn finish(&mut self) -> Result<Manifest, JournalError> {
+        self.seal(None).map(|seal| seal.manifest)
+    }
+
+    /// Seals the run: writes the manifest, and its signature before it, so that what dies in
+    /// between leaves a run that can be taken up and sealed again. Nothing can be appended
+    /// afterwards.
+    ///
+    /// # Errors
+    /// When the manifest could not be written. A key that fails is no error: see [`Signed`].
+    pub fn seal(&mut self, key: Option<&SigningKey>) -> Result<Seal, JournalError> {
         if let Some(reason) = &self.closed {
             return Err(JournalError::Closed {
                 reason: reason.clone(),
@@ -138,7 +184,7 @@ impl JournalWriter {
         self.file
             .sync_all()
             .map_err(|e| JournalError::io("writing", &self.path, e))?;
-        let sealed = Manifest {
+        let manifest = Manifest {
             format: 1,
             run: manifest::folder_name(&self.dir),
             sealed: format!("{:.3}", self.clock.now()),
@@ -148,28 +194,47 @@ impl JournalWriter {
             },
             files: manifest::seal_files(&self.dir)?,
         };
-        let path = self.dir.join(MANIFEST_FILE);
-        let mut text = serde_json::to_vec_pretty(&sealed).unwrap_or_default();
+        let mut text = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
         text.push(b'\n');
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .and_then(|mut file| {
-                file.write_all(&text)?;
-                file.sync_all()
-            })
-            .map_err(|e| JournalError::io("writing", &path, e))?;
+        let signed = match key.map(|key| (key, key.sign(&text))) {
+            None => Signed::No,
+            Some((key, Ok(signature))) => {
+                self.put_for_good(SIGNATURE_FILE, signature.as_bytes())?;
+                Signed::By(key.fingerprint())
+            }
+            Some((_, Err(error))) => Signed::Failed(error.to_string()),
+        };
+        self.put_for_good(MANIFEST_FILE, &text)?;
         self.closed = Some("the run is sealed".to_owned());
-        Ok(sealed)
+        Ok(Seal { manifest, signed })
     }
+
+    /// A new file that is on disk, with its name, when this returns.
+    fn put_for_good(&self, name: &str, bytes: &[u8]) -> Result<(), JournalError> {
+        let path = self.dir.join(name);
+        let mut file = self
+            .unfinished()
+            .map_err(|e| JournalError::io("writing", &path, e))?;
+        file.write_all(bytes)
+            .and_then(|()| file.as_file().sync_all())
+            .and_then(|()| file.persist_noclobber(&path).map_err(|e| e.error))
+            .and_then(|_| File::open(&self.dir)?.sync_all())
+            .map_err(|e| JournalError::io("writing", &path, e))
+    }
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let plain = path.symlink_metadata().is_ok_and(|about| about.is_file());
+    plain && std::fs::read(path).is_ok_and(|found| found == bytes)
 }
 
 fn must_be_on_disk(event: &Event) -> bool {
     match event {
         Event::Drill(event) => super::drill_event::must_be_on_disk(event),
-        Event::Planned { .. } | Event::ConfirmArmed { .. } | Event::RunEnded { .. } => true,
+        Event::Chained { .. }
+        | Event::Planned { .. }
+        | Event::ConfirmArmed { .. }
+        | Event::RunEnded { .. } => true,
         _ => false,
     }
 }

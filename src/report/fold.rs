@@ -256,7 +256,7 @@ impl RunView {
 
     /// Whether it is a verb that changes hosts, or says what it would change.
     pub fn changes_hosts(&self) -> bool {
-        self.verb != "check"
+        !matches!(self.verb.as_str(), "check" | "backup-verify")
     }
 
     /// Whether it says what it would change, and changes nothing.
@@ -280,7 +280,8 @@ pub fn host_of(event: &Event) -> Option<&str> {
         | Event::Undone { host, .. }
         | Event::HostEnded { host, .. } => Some(host),
         Event::Note { host, .. } => host.as_deref(),
-        Event::RunStarted { .. }
+        Event::Chained { .. }
+        | Event::RunStarted { .. }
         | Event::RulesExplained { .. }
         | Event::WaveStarted { .. }
         | Event::Drill(_)

@@ -153,7 +153,7 @@ impl SigningKey {
         let public = match read(path) {
             Ok(Content::Public(key)) => key,
             Ok(Content::Private(key)) => key.public_key().clone(),
-            Err(SignError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Err(error) if error.is_missing() => {
                 let beside = with_pub(path);
                 match read(&beside)? {
                     Content::Public(key) => key,

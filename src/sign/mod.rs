@@ -16,6 +16,9 @@ mod key;
 mod program;
 mod trusted;
 
+#[cfg(test)]
+mod tests;
+
 pub use key::SigningKey;
 pub use trusted::{Trusted, made_by};
 
@@ -65,4 +68,13 @@ pub enum SignError {
     NotTrusted { fingerprint: String, known: usize },
     #[error("the signature by {fingerprint} does not fit what it is said to sign: one was changed")]
     DoesNotFit { fingerprint: String },
+}
+
+impl SignError {
+    /// There is no such file: not one that cannot be read.
+    pub fn is_missing(&self) -> bool {
+        use std::io::ErrorKind;
+        matches!(self, SignError::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory))
+    }
 }

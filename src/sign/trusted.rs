@@ -51,6 +51,13 @@ impl Trusted {
         self
     }
 
+    /// `ssh-ed25519 AAAA… comment` of each.
+    pub fn lines(&self) -> Vec<String> {
+        (self.keys.iter())
+            .filter_map(|key| key.to_openssh().ok())
+            .collect()
+    }
+
     /// `SHA256:…` of each.
     pub fn fingerprints(&self) -> Vec<String> {
         self.keys

@@ -2,7 +2,7 @@
 
 use super::{Desk, Said};
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 12] = [
     "check",
     "apply",
     "rollback",
@@ -10,6 +10,8 @@ const VERBS: [&str; 10] = [
     "explain",
     "runs",
     "report",
+    "verify",
+    "keygen",
     "schema",
     "lab",
     "completions",

@@ -23,8 +23,8 @@ pub struct World {
 }
 
 /// A PostgreSQL server of the primary's, stopped when dropped.
-struct Database {
-    folder: PathBuf,
+pub struct Database {
+    pub folder: PathBuf,
 }
 
 impl World {
@@ -255,7 +255,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 impl Database {
-    fn start(folder: &Path) -> Database {
+    pub fn start(folder: &Path) -> Database {
         fs::create_dir_all(folder).expect("a folder for the database");
         let mode = fs::Permissions::from_mode(0o777);
         fs::set_permissions(folder, mode).expect("its mode");
@@ -292,7 +292,7 @@ impl Database {
         database
     }
 
-    fn sql(&self, text: &str) {
+    pub fn sql(&self, text: &str) {
         run(Command::new("psql")
             .args([
                 "-q",

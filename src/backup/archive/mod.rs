@@ -11,10 +11,16 @@
 //! are text, as [`escape`] writes it. Extended attributes, ACLs, sparseness and fractions of a
 //! second are not kept.
 
+pub mod beneath;
 pub mod canary;
+pub mod extract;
+mod hands;
 mod header;
 pub mod manifest;
 mod path;
+pub mod place;
+pub mod read;
+mod tree;
 pub mod write;
 
 pub use header::Meta;

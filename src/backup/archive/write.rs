@@ -46,6 +46,7 @@ pub struct Stored {
 pub struct ArchiveWriter<'a, W: Write> {
     out: W,
     manifest: ManifestWriter,
+    files: u64,
     progress: &'a Progress,
     block: Vec<u8>,
     buffer: Vec<u8>,
@@ -62,6 +63,7 @@ impl<'a, W: Write> ArchiveWriter<'a, W> {
         let mut writer = ArchiveWriter {
             out,
             manifest: ManifestWriter::new(),
+            files: 0,
             progress,
             block: Vec::new(),
             buffer: vec![0; BUFFER],
@@ -163,6 +165,7 @@ impl<'a, W: Write> ArchiveWriter<'a, W> {
         entry.size = stored.size;
         entry.sha256 = Some(crate::model::hex(hash.finish().as_ref()));
         self.manifest.push(&entry)?;
+        self.files += 1;
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         Ok(stored)
     }
@@ -219,8 +222,14 @@ impl<'a, W: Write> ArchiveWriter<'a, W> {
         entry.size = size;
         entry.sha256 = Some(crate::model::hex(hash.finish().as_ref()));
         self.manifest.push(&entry)?;
+        self.files += 1;
         self.progress.files.fetch_add(1, Ordering::Relaxed);
         Ok(size)
+    }
+
+    /// Files and streams until now.
+    pub fn files(&self) -> u64 {
+        self.files
     }
 
     /// Ends the archive with its manifest.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Blob, Measured, NO_NAME, Object, Store, StoreError, Upload, is_name, whole};
+use super::{Blob, Measured, NO_NAME, Object, Store, StoreError, TAKEN, Upload, is_name, whole};
 
 /// How deep a store may be.
 const DEEPEST: usize = 8;
@@ -140,6 +140,27 @@ impl DirectoryStore {
     }
 }
 
+/// A file that a person named: links are theirs to follow.
+pub(super) fn by_itself(path: &Path) -> Result<Box<dyn Blob>, StoreError> {
+    let shown = path.display().to_string();
+    let wrong = |reason: &dyn std::fmt::Display| {
+        StoreError::new("reading", &shown, "the file system", reason)
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|error| StoreError {
+            absent: error.kind() == io::ErrorKind::NotFound,
+            ..wrong(&error)
+        })?;
+    let about = file.metadata().map_err(|error| wrong(&error))?;
+    if !about.is_file() {
+        return Err(wrong(&"it is not a file"));
+    }
+    Ok(Box::new(Measured::new(file, about.len())))
+}
+
 /// Tells each file below `at`; `base` is what its name begins with.
 fn down(
     at: &File,
@@ -239,8 +260,6 @@ impl Store for DirectoryStore {
         Ok(found)
     }
 }
-
-const TAKEN: &str = "there is one of that name already, and nothing is ever replaced";
 
 /// What is being written. Dropped before its end, it is taken away.
 struct Writing {

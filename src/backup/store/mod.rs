@@ -2,6 +2,7 @@
 //! from threads that may.
 
 mod directory;
+mod s3;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use crate::document::policy::StoreDocument;
 
 pub use directory::DirectoryStore;
+pub use s3::S3Store;
 
 /// One thing that a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,12 +88,69 @@ pub fn open(
 ) -> Result<Arc<dyn Store>, StoreError> {
     match (&document.directory, &document.s3) {
         (Some(directory), None) => Ok(Arc::new(DirectoryStore::new(&base.join(directory)))),
+        (None, Some(s3)) => Ok(Arc::new(S3Store::new(
+            s3,
+            &|name| std::env::var_os(name),
+            s3::RETRIES,
+        )?)),
         _ => Err(StoreError::new(
             "opening",
             "the store",
             &document.place,
             "it is neither a directory nor S3, or both: say one of them in the policy",
         )),
+    }
+}
+
+/// A file by itself, wherever it is.
+pub fn file(path: &std::path::Path) -> Result<Box<dyn Blob>, StoreError> {
+    directory::by_itself(path)
+}
+
+/// The same, held against the SHA-256 (in hexadecimal) that it must have: where it has another,
+/// reading ends in an error, and never in an end.
+pub fn expecting(blob: Box<dyn Blob>, sha256: &str) -> Box<dyn Blob> {
+    Box::new(Expected {
+        blob,
+        sha256: sha256.to_owned(),
+        hash: aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256),
+    })
+}
+
+struct Expected {
+    blob: Box<dyn Blob>,
+    sha256: String,
+    hash: aws_lc_rs::digest::Context,
+}
+
+impl Read for Expected {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let count = self.blob.read(buffer)?;
+        if count > 0 {
+            self.hash.update(&buffer[..count]);
+            return Ok(count);
+        }
+        let is = crate::model::hex(self.hash.clone().finish().as_ref());
+        if is.eq_ignore_ascii_case(&self.sha256) {
+            return Ok(0);
+        }
+        Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            format!(
+                "it is another file than its sidecar vouches for: its SHA-256 is {is}, and should \
+                 be {}",
+                crate::shell::clean(&self.sha256, 64)
+            ),
+        ))
+    }
+}
+
+impl Blob for Expected {
+    fn size(&self) -> u64 {
+        self.blob.size()
     }
 }
 
@@ -108,6 +167,8 @@ fn is_name(name: &str) -> bool {
 
 const NO_NAME: &str = "that is no name of a thing in a store: its parts may be neither empty nor \
                        hidden";
+
+const TAKEN: &str = "there is one of that name already, and nothing is ever replaced";
 
 /// Counts what is read, and holds it against the size that was announced: a shorter or longer
 /// object is an error, not an end.
@@ -168,13 +229,14 @@ impl<R: Read + Send> Blob for Measured<R> {
     }
 }
 
+fn too_large(size: u64, limit: u64) -> String {
+    format!("it has {size} bytes, and at most {limit} are read")
+}
+
 /// Reads a small thing whole.
 fn whole(mut blob: impl Blob, limit: u64) -> Result<Vec<u8>, String> {
     if blob.size() > limit {
-        return Err(format!(
-            "it has {} bytes, and at most {limit} are read",
-            blob.size()
-        ));
+        return Err(too_large(blob.size(), limit));
     }
     let mut bytes = Vec::new();
     blob.read_to_end(&mut bytes).map_err(|e| e.to_string())?;

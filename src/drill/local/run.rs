@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(5);
 #[derive(Clone, Debug)]
 pub struct Children {
     pub run: String,
-    /// `HOME` of what we start.
+    /// `HOME` and `TMPDIR` of what we start.
     pub home: PathBuf,
     pub masked: Vec<PathBuf>,
     pub masking: Masking,
@@ -138,6 +138,7 @@ impl Children {
         command
             .env("PATH", path)
             .env("HOME", &self.home)
+            .env("TMPDIR", &self.home)
             .env("LANG", "C.UTF-8")
             .env("TZ", "UTC")
             .env(process::RUN, &self.run)

@@ -44,6 +44,11 @@ impl Live {
         (bytes, total, progress.files.load(Ordering::Relaxed))
     }
 
+    #[cfg(test)]
+    pub(super) fn of(&self, step: &str) -> Option<Arc<Progress>> {
+        self.lock().get(step).cloned()
+    }
+
     /// The same as a function, for a reader that may not know this room.
     pub fn poll(&self) -> impl Fn(&str) -> Reading + Send + Sync + 'static {
         let live = self.clone();

@@ -1,0 +1,3 @@
+//! Drills through the program itself.
+
+mod engine;
