@@ -143,7 +143,9 @@ impl Bars {
         if let Some(line) = said.filter(|line| line.alarm) {
             self.bar.println(line.text);
         }
-        self.shared.draw(&self.bar);
+        if self.thread.is_none() {
+            self.shared.draw(&self.bar);
+        }
     }
 }
 

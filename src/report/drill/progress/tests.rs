@@ -101,6 +101,7 @@ fn bars_come_and_go_and_the_thread_ends() {
     let mut most = 0;
     for record in fixture::records(&fixture::met()) {
         bars.take(&record);
+        bars.shared.draw(&bars.bar);
         most = most.max(bars.bar.message().lines().count());
     }
     assert!(most >= 4, "{most}");
