@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "src/document",
     "src/backup/archive/manifest.rs",
     "src/backup/judge.rs",
+    "src/backup/judge",
     "src/backup/name.rs",
     "src/drill/plan.rs",
     "src/drill/timeline.rs",

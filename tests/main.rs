@@ -2,10 +2,12 @@
 //! (`architecture.rs` looks for those).
 
 mod act;
+mod age;
 mod architecture;
 mod backup;
 mod cli;
 mod document;
+mod drill;
 mod end_to_end;
 mod evidence;
 mod lab;

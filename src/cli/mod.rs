@@ -2,8 +2,10 @@
 
 mod apply;
 mod ask;
+mod backup;
 mod check;
 mod completions;
+mod drill;
 mod explain;
 mod keygen;
 mod lab;
@@ -39,6 +41,8 @@ Environment:
   SEAWALL_SIGNING_KEY  the key that signs runs and backups: a private key, or the .pub file of one
                      in ssh-agent (default: signing-key in the state folder, see `keygen`)
   SEAWALL_SIGNING_PASSPHRASE  its passphrase, where nobody can be asked
+  SEAWALL_AGE_IDENTITY  the text of an age identity file, for opening backups
+  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN  credentials of stores in S3
   NO_COLOR           no colour";
 
 #[derive(Parser)]
@@ -53,8 +57,10 @@ enum Command {
     Check(check::Args),
     Apply(apply::Args),
     Rollback(rollback::Args),
+    Backup(backup::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
     Verify(verify::Args),
@@ -83,8 +89,10 @@ pub fn main() -> u8 {
         Command::Check(args) => check::run(args),
         Command::Apply(args) => apply::run(args),
         Command::Rollback(args) => rollback::run(args),
+        Command::Backup(args) => backup::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),

@@ -9,17 +9,17 @@ use std::sync::Arc;
 use jiff::civil::Date;
 
 use crate::document::baseline::Value;
-use crate::document::inventory::{self, Host, Inventory, Sudo};
+use crate::document::inventory::{self, Host, Inventory};
 use crate::document::variables::{Variables, parse_setting};
 use crate::document::{
     Diagnostic, Disk, Files, Loaded, LoadedRule, Loading, load_baseline, load_playbook, render_all,
 };
-use crate::host::ready::{contradictions, ready_rule};
+use crate::host::jobs;
+pub use crate::host::jobs::target;
 use crate::host::resource::AnyResource;
-use crate::host::rules::{ReadyWaiver, RuleSet};
+use crate::host::rules::RuleSet;
 use crate::host::run::Job;
 use crate::host::snapshot::FACTS;
-use crate::reach::{Become, Target, Via};
 use crate::report::Choice;
 
 /// Which documents, hosts and rules: what every verb that treats a playbook takes.
@@ -335,17 +335,7 @@ fn select<'i>(
     patterns: &[String],
     whose: &str,
 ) -> anyhow::Result<Vec<&'i Host>> {
-    inventory::select(inventory, patterns).map_err(|unknown| {
-        let near = unknown
-            .first()
-            .and_then(|name| crate::document::diagnostic::nearest(name, inventory.names()))
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
-        anyhow::anyhow!(
-            "{whose}: the inventory has no host or group `{}`{near}",
-            unknown.join("`, `")
-        )
-    })
+    jobs::select(inventory, patterns, whose).map_err(anyhow::Error::msg)
 }
 
 fn checked(result: Result<Inventory, Vec<Diagnostic>>) -> anyhow::Result<Inventory> {
@@ -367,48 +357,6 @@ pub fn matches(pattern: &str, text: &str) -> bool {
                 .filter(|i| text.is_char_boundary(*i))
                 .any(|i| matches(rest, &text[i..]))
         }),
-    }
-}
-
-/// A jump host that the inventory knows by this name is reached where and as the inventory says.
-fn jump(named: &str, inventory: &Inventory) -> String {
-    let (user, name) = match named.split_once('@') {
-        Some((user, name)) => (Some(user), name),
-        None => (None, named),
-    };
-    let Some(known) = inventory.hosts.iter().find(|h| h.name == name) else {
-        return named.to_owned();
-    };
-    let mut out = String::new();
-    if let Some(user) = user.or(known.user.as_deref()) {
-        out = format!("{user}@");
-    }
-    let address = known.address.as_deref().unwrap_or(name);
-    match known.port {
-        Some(port) if address.contains(':') => out.push_str(&format!("[{address}]:{port}")),
-        Some(port) => out.push_str(&format!("{address}:{port}")),
-        None => out.push_str(address),
-    }
-    out
-}
-
-/// How the inventory's host is reached.
-pub fn target(host: &Host, inventory: &Inventory) -> Target {
-    Target {
-        name: host.name.clone(),
-        via: if host.local { Via::Local } else { Via::Ssh },
-        address: host.address.clone(),
-        port: host.port,
-        user: host.user.clone(),
-        identities: host.identities.clone(),
-        known_hosts: host.known_hosts.clone(),
-        jump: host.jump.iter().map(|j| jump(j, inventory)).collect(),
-        become_root: match host.sudo {
-            Sudo::No => Become::No,
-            Sudo::Yes => Become::Sudo,
-            Sudo::Password => Become::SudoWithPassword,
-        },
-        legacy: host.legacy,
     }
 }
 
@@ -436,45 +384,9 @@ impl RuleSets<'_> {
     }
 
     fn make(&self, variables: &Variables) -> anyhow::Result<RuleSet> {
-        let playbook = &self.loaded.playbook;
-        let mut rules = Vec::new();
-        let mut places = Vec::new();
-        for loaded in &self.loaded.rules {
-            let rule = &loaded.rule;
-            let changed = playbook.overrides.get(&rule.id);
-            let level = changed.and_then(|o| o.level).unwrap_or(rule.level);
-            let wanted = !rule.opt_in || playbook.opt_in.contains(&rule.id);
-            if level > self.level || !wanted {
-                continue;
-            }
-            let mut ready = ready_rule(loaded, variables);
-            ready.level = level;
-            if let Some(changed) = changed {
-                ready.severity = changed.severity.unwrap_or(ready.severity);
-                if changed.off {
-                    ready.off = Some(changed.reason.clone().unwrap_or_default());
-                }
-            }
-            rules.push(ready);
-            places.push(loaded);
-        }
-        tell(&contradictions(&rules, &places))?;
-        let waivers = playbook
-            .waivers
-            .iter()
-            .map(|waiver| {
-                let hosts = select(self.inventory, &waiver.hosts, "a waiver's `hosts`")?;
-                Ok(ReadyWaiver {
-                    waiver: waiver.clone(),
-                    hosts: hosts.iter().map(|h| h.name.clone()).collect(),
-                })
-            })
-            .collect::<anyhow::Result<_>>()?;
-        let words = variables
-            .iter()
-            .filter_map(|(name, _)| Some((name.to_owned(), variables.text(name)?)))
-            .collect();
-        Ok(RuleSet::new(rules, words, waivers)?)
+        let (rules, found) = jobs::rules(self.loaded, self.level, variables);
+        tell(&found)?;
+        jobs::rule_set(self.loaded, self.inventory, rules, variables).map_err(anyhow::Error::msg)
     }
 }
 
@@ -485,32 +397,7 @@ pub fn is_interactive() -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, Inventory, jump, matches};
-
-    #[test]
-    fn a_jump_host_of_the_inventory_is_found_by_its_name() {
-        let inventory = Inventory {
-            hosts: vec![
-                Host {
-                    name: "door".into(),
-                    address: Some("192.0.2.7".into()),
-                    port: Some(2022),
-                    user: Some("admin".into()),
-                    ..Host::default()
-                },
-                Host {
-                    name: "six".into(),
-                    address: Some("2001:db8::7".into()),
-                    port: Some(22),
-                    ..Host::default()
-                },
-            ],
-        };
-        assert_eq!(jump("door", &inventory), "admin@192.0.2.7:2022");
-        assert_eq!(jump("me@door", &inventory), "me@192.0.2.7:2022");
-        assert_eq!(jump("six", &inventory), "[2001:db8::7]:22");
-        assert_eq!(jump("me@elsewhere:22", &inventory), "me@elsewhere:22");
-    }
+    use super::matches;
 
     #[test]
     fn globs_match_as_people_expect() {

@@ -175,7 +175,7 @@ fn progress_mode() -> progress::Mode {
 }
 
 /// Lines and columns of the terminal at standard error.
-fn terminal_size() -> Option<(usize, usize)> {
+pub fn terminal_size() -> Option<(usize, usize)> {
     let (height, width) = console::Term::stderr().size_checked()?;
     Some((usize::from(height), usize::from(width)))
 }
@@ -243,7 +243,7 @@ fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
 
 /// Waits for a signal that asks us to stop; its name.
 /// Listens from the moment of the call, before any host is reached for.
-fn interrupted() -> impl Future<Output = &'static str> {
+pub fn interrupted() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (
         signal(SignalKind::interrupt()),

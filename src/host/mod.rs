@@ -8,6 +8,7 @@ pub mod act;
 pub mod edit;
 mod edit_words;
 pub mod intent;
+pub mod jobs;
 pub mod judge;
 mod pattern;
 pub mod plan;

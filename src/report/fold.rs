@@ -256,7 +256,7 @@ impl RunView {
 
     /// Whether it is a verb that changes hosts, or says what it would change.
     pub fn changes_hosts(&self) -> bool {
-        self.verb != "check"
+        !matches!(self.verb.as_str(), "check" | "backup-verify")
     }
 
     /// Whether it says what it would change, and changes nothing.

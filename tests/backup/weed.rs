@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use seawall::backup::store::{S3Store, Store, StoreError};
@@ -81,7 +81,7 @@ fn folder() -> PathBuf {
     for entry in std::fs::read_dir(&all).into_iter().flatten().flatten() {
         let dead = !Path::new("/proc").join(entry.file_name()).exists();
         if dead {
-            let _ = std::fs::remove_dir_all(entry.path());
+            take_away(&entry.path());
         }
     }
     let own = all.join(std::process::id().to_string());
@@ -89,24 +89,36 @@ fn folder() -> PathBuf {
     own
 }
 
-/// The server puts sockets into /tmp and never takes them away: where we may, it gets a /tmp of its
-/// own. What it needs stands in its working directory.
-///
-/// # Safety
-/// Between fork and exec: calls into the kernel alone.
-unsafe fn own_tmp() {
-    // SAFETY: texts that end with NUL.
+/// What goes when this process does: the server, its folder, and the sockets that it puts into /tmp
+/// under its ports' numbers and never takes away.
+static GOES: Mutex<Option<(u32, PathBuf)>> = Mutex::new(None);
+
+extern "C" fn at_exit() {
+    let Some((pid, folder)) = GOES.lock().ok().and_then(|mut goes| goes.take()) else {
+        return;
+    };
+    // SAFETY: our own child, which nobody has waited for.
     unsafe {
-        if libc::unshare(libc::CLONE_NEWNS) != 0 {
-            return;
-        }
-        let none = std::ptr::null();
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        if libc::mount(none, c"/".as_ptr(), none, private, none.cast()) == 0 {
-            let kind = c"tmpfs".as_ptr();
-            libc::mount(kind, c"/tmp".as_ptr(), kind, 0, none.cast());
+        libc::kill(pid as i32, libc::SIGKILL);
+        libc::waitpid(pid as i32, std::ptr::null_mut(), 0);
+    }
+    take_away(&folder);
+}
+
+/// A server's folder and its sockets. `ports` in it has the numbers.
+fn take_away(folder: &Path) {
+    let ports = std::fs::read_to_string(folder.join("ports")).unwrap_or_default();
+    for port in ports
+        .split_whitespace()
+        .filter_map(|port| port.parse::<u32>().ok())
+    {
+        for kind in ["master", "volume", "filer", "s3"] {
+            let _ = std::fs::remove_file(format!("/tmp/seaweedfs-{kind}-{port}.sock"));
+            let _ =
+                std::fs::remove_file(format!("/tmp/seaweedfs-{kind}-grpc-{}.sock", port + 10_000));
         }
     }
+    let _ = std::fs::remove_dir_all(folder);
 }
 
 /// A bucket is a folder of the server's own file system.
@@ -135,9 +147,6 @@ fn put_something(store: &S3Store, number: u32) -> Result<(), StoreError> {
 fn start() -> Result<u16, String> {
     let program = program()?;
     let folder = folder();
-    if std::fs::hard_link(&program, folder.join("weed")).is_err() {
-        std::fs::copy(&program, folder.join("weed")).map_err(|e| e.to_string())?;
-    }
     let accounts = serde_json::json!({"identities": [{
         "name": "tests",
         "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
@@ -146,8 +155,13 @@ fn start() -> Result<u16, String> {
     std::fs::write(folder.join("s3.json"), accounts.to_string()).map_err(|e| e.to_string())?;
     let mut taken = Vec::new();
     let [master, volume, filer, s3] = [(); 4].map(|()| free_port(&mut taken));
+    std::fs::write(
+        folder.join("ports"),
+        format!("{master} {volume} {filer} {s3}\n"),
+    )
+    .map_err(|e| e.to_string())?;
     let log = std::fs::File::create(folder.join("log")).map_err(|e| e.to_string())?;
-    let mut command = Command::new("./weed");
+    let mut command = Command::new(program);
     command
         .args([
             "server",
@@ -175,7 +189,6 @@ fn start() -> Result<u16, String> {
     unsafe {
         command.pre_exec(|| {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            own_tmp();
             Ok(())
         });
     }
@@ -183,13 +196,18 @@ fn start() -> Result<u16, String> {
     let (begun, beginning) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let child = command.spawn();
-        let _ = begun.send(child.as_ref().map(drop).map_err(ToString::to_string));
+        let _ = begun.send(child.as_ref().map(|c| c.id()).map_err(ToString::to_string));
         let _child = child;
         loop {
             std::thread::park();
         }
     });
-    beginning.recv().map_err(|e| e.to_string())??;
+    let pid = beginning.recv().map_err(|e| e.to_string())??;
+    if let Ok(mut goes) = GOES.lock() {
+        *goes = Some((pid, folder.clone()));
+    }
+    // SAFETY: a function without arguments that does not unwind.
+    unsafe { libc::atexit(at_exit) };
     let patience = Instant::now() + Duration::from_secs(60);
     let store = S3Store::new(&document(s3, "begin"), &env, 0).map_err(|e| e.to_string())?;
     let mut number = 0;

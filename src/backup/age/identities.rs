@@ -1,5 +1,6 @@
 //! Private keys that may open a file, and where they come from.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::header::decrypt_error;
 use super::read::DecryptReader;
-use super::{AgeError, AskPassphrase, Callbacks, MAX_WORK_FACTOR, Person};
+use super::{AgeError, AskPassphrase, Callbacks, MAX_WORK_FACTOR, Person, plugin_died};
 use crate::shell::clean;
 
 /// No honest identity file is larger.
@@ -324,7 +325,15 @@ impl Identities {
                     return (Some(Err(DecryptError::InvalidHeader)), None);
                 }
                 // Another key may still open it: a plugin that is not there is no reason to stop.
-                Some(Err(error)) => failure = failure.or(Some(decrypt_error(error))),
+                Some(Err(error)) => {
+                    let error = match (error, key) {
+                        (DecryptError::Io(error), Key::Plugin { name, .. }) => {
+                            plugin_died(name, &error)
+                        }
+                        (error, _) => decrypt_error(error),
+                    };
+                    failure = failure.or(Some(error));
+                }
             }
         }
         (None, failure)
@@ -340,6 +349,13 @@ impl Identities {
         let mut identity = scrypt::Identity::new(passphrase);
         identity.set_max_work_factor(MAX_WORK_FACTOR);
         identity.unwrap_stanzas(stanzas)
+    }
+}
+
+/// Kinds and numbers, nothing else.
+impl fmt::Debug for Identities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Identities({})", self.summary())
     }
 }
 

@@ -163,6 +163,14 @@ fn missing_plugin(binary: &str) -> AgeError {
     ))
 }
 
+fn plugin_died(name: &str, error: &io::Error) -> AgeError {
+    AgeError::Plugin(format!(
+        "the age plugin {} broke off: {}; see whether it works with age itself",
+        clean(name, 80),
+        clean(&error.to_string(), MAX_MESSAGE)
+    ))
+}
+
 fn plugin_errors<E: std::fmt::Display>(errors: &[E]) -> AgeError {
     let said: Vec<String> = errors
         .iter()

@@ -1,9 +1,10 @@
 //! Decryption, ahead of whoever reads.
 //!
-//! All threads do the same: take an empty buffer, read the next segment into it (one at a time),
-//! decrypt it (side by side), and put it where the reader finds it in order. So the core that read a
-//! segment has it in its cache when it decrypts it, and nobody waits for a hand-over. A segment gets
-//! its number only once it has a buffer, so the one that the reader waits for is always under way.
+//! All threads do the same: take an empty buffer, read the next segment (one at a time), decrypt it
+//! into the buffer (side by side), and put that where the reader finds it in order. So the core that
+//! read a segment has it in its cache when it decrypts it, and nobody waits for a hand-over. A
+//! segment gets its number only once it has a buffer, so the one that the reader waits for is always
+//! under way.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::thread;
 use super::AgeError;
 use super::header::{Head, Unarmored};
 use super::identities::Identities;
-use super::stream::{Cipher, Opened, SEGMENT, TOGETHER, open_segment};
+use super::stream::{Cipher, Opened, PLAIN, SEGMENT, TOGETHER, open_segment};
 use super::tap::{Ciphertext, Meter, Tap};
 
 /// More cores than this have nothing to do: reading is one after the other.
@@ -29,7 +30,7 @@ pub struct DecryptOptions {
     pub threads: usize,
 }
 
-/// Decrypts ahead of the reader, on threads of its own (two megabytes of memory for each, and two
+/// Decrypts ahead of the reader, on threads of its own (three megabytes of memory for each, and two
 /// more). Binary or armored input. An error, also a missing end, comes from `read`; bytes that were
 /// read before it are authentic but the whole is not, so they may be used only once `read` has
 /// returned 0. After an error, every further `read` is one.
@@ -40,7 +41,6 @@ pub struct DecryptReader {
     shared: Arc<Shared>,
     meter: Meter,
     segment: Segment,
-    chunk: usize,
     position: usize,
     end: End,
 }
@@ -89,7 +89,7 @@ impl DecryptReader {
         let shared = Arc::new(Shared {
             input: Mutex::new(Some(input)),
             state: Mutex::new(State {
-                free: (0..buffers).map(|_| vec![0; SEGMENT + 1]).collect(),
+                free: (0..buffers).map(|_| vec![0; PLAIN]).collect(),
                 ..State::default()
             }),
             ready: Condvar::new(),
@@ -112,7 +112,6 @@ impl DecryptReader {
             shared,
             meter,
             segment: Segment::default(),
-            chunk: 0,
             position: 0,
             end: End::NotYet,
         })
@@ -150,7 +149,7 @@ impl Drop for DecryptReader {
     }
 }
 
-/// A part of the payload, opened where it lies.
+/// A part of the payload's plaintext.
 #[derive(Default)]
 struct Segment {
     buffer: Vec<u8>,
@@ -192,22 +191,23 @@ impl Shared {
     /// What each thread does.
     fn work(&self) {
         let _last_will = LastWill(self);
+        let mut sealed = vec![0; SEGMENT + 1];
         while let Some(mut buffer) = self.free_buffer() {
             let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(reading) = input.as_mut() else {
                 return;
             };
             let number = reading.segments;
-            let read = reading.next(&mut buffer);
+            let read = reading.next(&mut sealed);
             if !matches!(&read, Ok((_, false))) {
                 *input = None;
             }
             drop(input);
             let segment = match read {
                 Ok((length, ends)) => {
-                    let sealed = buffer.get_mut(..length).unwrap_or_default();
+                    let sealed = sealed.get(..length).unwrap_or_default();
                     let first = number * TOGETHER as u64;
-                    let opened = open_segment(&self.cipher, first, sealed, ends);
+                    let opened = open_segment(&self.cipher, first, sealed, &mut buffer, ends);
                     Segment {
                         buffer,
                         opened,
@@ -355,50 +355,42 @@ impl Read for DecryptReader {
     }
 }
 
-/// Without a copy: what `fill_buf` gives (up to a chunk of 64 KiB) lies where it was decrypted.
+/// Without a copy: what `fill_buf` gives (up to 1 MiB) lies where it was decrypted.
 impl BufRead for DecryptReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        loop {
+        while self.position >= self.segment.opened.length {
             match &self.end {
                 End::NotYet => {}
                 End::Reached => return Ok(&[]),
                 End::Failed(kind, text) => return Err(io::Error::new(*kind, text.clone())),
             }
-            let range = self.segment.opened.range(self.chunk);
-            if self.chunk < self.segment.opened.chunks && self.position < range.len() {
-                break;
-            }
-            if self.chunk + 1 < self.segment.opened.chunks {
-                self.chunk += 1;
-                self.position = 0;
-            } else if let Some(failure) = self.segment.opened.failure.take() {
-                let error = io::Error::from(failure);
-                self.end = End::Failed(error.kind(), error.to_string());
-                return Err(error);
+            let next = if let Some(failure) = self.segment.opened.failure.take() {
+                Err(failure.into())
             } else if self.segment.ends {
                 self.end = End::Reached;
+                continue;
             } else {
                 let empty = std::mem::take(&mut self.segment.buffer);
-                match self.shared.next(empty) {
-                    Ok(segment) => self.segment = segment,
-                    Err(error) => {
-                        self.end = End::Failed(error.kind(), error.to_string());
-                        return Err(error);
-                    }
+                self.shared.next(empty)
+            };
+            self.position = 0;
+            match next {
+                Ok(segment) => self.segment = segment,
+                Err(error) => {
+                    self.segment = Segment::default();
+                    self.end = End::Failed(error.kind(), error.to_string());
+                    return Err(error);
                 }
-                (self.chunk, self.position) = (0, 0);
             }
         }
-        let range = self.segment.opened.range(self.chunk);
-        Ok(self
-            .segment
-            .buffer
-            .get(range.start + self.position..range.end)
-            .unwrap_or_default())
+        let ready = self.position..self.segment.opened.length;
+        Ok(self.segment.buffer.get(ready).unwrap_or_default())
     }
 
     fn consume(&mut self, amount: usize) {
-        let length = self.segment.opened.range(self.chunk).len();
-        self.position = self.position.saturating_add(amount).min(length);
+        self.position = self
+            .position
+            .saturating_add(amount)
+            .min(self.segment.opened.length);
     }
 }

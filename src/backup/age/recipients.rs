@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::header::{Head, PayloadKey, Stanza};
-use super::{AgeError, Callbacks, Person, missing_plugin, plugin_errors};
+use super::{AgeError, Callbacks, Person, missing_plugin, plugin_died, plugin_errors};
 use crate::shell::clean;
 
 /// What age itself takes: 256 MiB of memory, about a second.
@@ -158,7 +159,11 @@ impl Recipients {
         };
         let everyone = std::iter::once(&spy as &dyn age::Recipient)
             .chain(rest.iter().map(|recipient| recipient.as_ref()));
-        let encryptor = age::Encryptor::with_recipients(everyone).map_err(encrypt_error)?;
+        let encryptor = age::Encryptor::with_recipients(everyone).map_err(|error| match error {
+            // Nothing is read or written yet but from and to plugins.
+            EncryptError::Io(error) => plugin_died("used here", &error),
+            error => encrypt_error(error),
+        })?;
         let mut head = Vec::new();
         // Header and nonce are written at once; the writer is dropped before it has any payload.
         drop(encryptor.wrap_output(&mut head)?);
@@ -166,6 +171,14 @@ impl Recipients {
             AgeError::Other("a header was made, yet its key was not seen: this is a bug".into())
         })?;
         Ok(Head::made(head, &key))
+    }
+}
+
+/// Kinds, nothing else.
+impl fmt::Debug for Recipients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<String> = self.expected().into_iter().map(|one| one.kind).collect();
+        write!(f, "Recipients({})", kinds.join(", "))
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) const SEALED: usize = CHUNK + TAG;
 pub(super) const TOGETHER: usize = 16;
 /// Ciphertext of so many.
 pub(super) const SEGMENT: usize = TOGETHER * SEALED;
+/// Their plaintext.
+pub(super) const PLAIN: usize = TOGETHER * CHUNK;
 
 /// Opens and seals chunks. Its copy of the key is wiped by aws-lc when it is dropped.
 pub(super) struct Cipher(LessSafeKey);
@@ -28,12 +30,14 @@ impl Cipher {
             .map_err(|_| AgeError::Other("the cipher did not take its key: this is a bug".into()))
     }
 
-    /// Opens `sealed` where it lies. The plaintext's length, or `None` when it is not authentic
-    /// (and then what lies there is worthless).
-    pub(super) fn open(&self, counter: u64, last: bool, sealed: &mut [u8]) -> Option<usize> {
-        let plain = self
-            .0
-            .open_in_place(nonce(counter, last), Aad::empty(), sealed)
+    /// Opens `sealed` into `plain`, which has room for it. The plaintext's length, or `None` when it
+    /// is not authentic (and then what is in `plain` is worthless).
+    fn open(&self, counter: u64, last: bool, sealed: &[u8], plain: &mut [u8]) -> Option<usize> {
+        let (ciphertext, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
+        let plain = plain.get_mut(..ciphertext.len())?;
+        let nonce = nonce(counter, last);
+        self.0
+            .open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plain)
             .ok()?;
         Some(plain.len())
     }
@@ -61,107 +65,107 @@ fn nonce(counter: u64, last: bool) -> Nonce {
     Nonce::assume_unique_for_key(bytes)
 }
 
-/// Chunks that were opened where they lie: the plaintext of chunk `i` begins at `i * SEALED`.
+/// What became of a segment.
 #[derive(Default)]
 pub(super) struct Opened {
-    /// Chunks that are authentic.
-    pub(super) chunks: usize,
-    /// Plaintext of the last of them; the others are full.
-    pub(super) last_length: usize,
+    /// So many bytes of plaintext are authentic.
+    pub(super) length: usize,
     /// What stopped it.
     pub(super) failure: Option<AgeError>,
 }
 
-impl Opened {
-    /// Where the plaintext of a chunk lies.
-    pub(super) fn range(&self, index: usize) -> std::ops::Range<usize> {
-        let start = index * SEALED;
-        let length = if index + 1 == self.chunks {
-            self.last_length
-        } else {
-            CHUNK
-        };
-        start..start + length
-    }
-}
-
-/// Opens the chunks in `bytes`, the first of which is number `first` of the file. `ends`: nothing
-/// follows them, so the last of them must be the file's last.
-pub(super) fn open_segment(cipher: &Cipher, first: u64, bytes: &mut [u8], ends: bool) -> Opened {
+/// Opens the chunks in `sealed`, the first of which is number `first` of the file, into `plain`
+/// (which has room for a whole segment). `ends`: nothing follows them, so the last of them must be
+/// the file's last. What is authentic is kept, also before a failure.
+pub(super) fn open_segment(
+    cipher: &Cipher,
+    first: u64,
+    sealed: &[u8],
+    plain: &mut [u8],
+    ends: bool,
+) -> Opened {
     let mut opened = Opened::default();
-    let count = bytes.len().div_ceil(SEALED);
+    let count = sealed.len().div_ceil(SEALED);
     if count == 0 {
         opened.failure = Some(AgeError::Payload(
             "the file ends right after its header: it was cut off; get it again".into(),
         ));
     }
-    for (index, chunk) in bytes.chunks_mut(SEALED).enumerate() {
+    for ((index, chunk), room) in sealed
+        .chunks(SEALED)
+        .enumerate()
+        .zip(plain.chunks_mut(CHUNK))
+    {
         let number = first + index as u64;
         let last = ends && index + 1 == count;
-        match open_chunk(cipher, number, last, chunk) {
-            Ok(length) => {
-                opened.chunks += 1;
-                opened.last_length = length;
-            }
-            Err(failure) => {
-                opened.failure = Some(failure);
-                break;
-            }
+        let (length, failure) = match cipher.open(number, last, chunk, room) {
+            Some(0) if last && number > 0 => (0, Some(Fault::EmptyEnd)),
+            Some(length) => (length, None),
+            None => blame(cipher, number, last, chunk, room),
+        };
+        opened.length += length;
+        if let Some(fault) = failure {
+            opened.failure = Some(fault.tell(number));
+            break;
         }
     }
     opened
 }
 
-fn open_chunk(
+/// Why a chunk did not open: perhaps it is the end where none should be, or none where the end
+/// should be. Then it is authentic, but the file is not whole.
+fn blame(
     cipher: &Cipher,
     number: u64,
     last: bool,
-    chunk: &mut [u8],
-) -> Result<usize, AgeError> {
-    let place = || {
-        let at = number * CHUNK as u64;
-        format!("chunk {} (data from byte {at} on)", number + 1)
-    };
-    if !last {
-        return cipher.open(number, false, chunk).ok_or_else(|| {
-            AgeError::Payload(format!(
-                "the file was changed: {} is not what was sealed, or is not the end that it says \
-                 to be; get the file again, or take another copy",
-                place()
-            ))
-        });
+    chunk: &[u8],
+    room: &mut [u8],
+) -> (usize, Option<Fault>) {
+    match cipher.open(number, !last, chunk, room) {
+        Some(length) if last && chunk.len() == SEALED => (length, Some(Fault::CutOff)),
+        Some(length) if !last => (length, Some(Fault::Followed)),
+        _ if last => (0, Some(Fault::End)),
+        _ => (0, Some(Fault::Changed)),
     }
-    if chunk.len() < TAG {
-        return Err(AgeError::Payload(format!(
-            "the file ends within the seal of {}: it was cut off, or something follows its end; \
-             get it again",
-            place()
-        )));
-    }
-    // What fails is lost in the attempt; this once it is kept, to be able to say why.
-    let kept = chunk.to_vec();
-    match cipher.open(number, true, chunk) {
-        Some(0) if number > 0 => Err(AgeError::Payload(
-            "the file ends with an empty chunk, which no honest program writes: take another copy"
-                .into(),
-        )),
-        Some(length) => Ok(length),
-        None => {
-            chunk.copy_from_slice(&kept);
-            let whole = cipher.open(number, false, chunk).is_some();
-            Err(AgeError::Payload(if whole {
-                format!(
-                    "the file was cut off after {}: that is authentic but is not the last; get \
-                     the file again",
-                    place()
-                )
-            } else {
-                format!(
-                    "the end of the file is not what was sealed: {} was changed or cut off; get \
-                     the file again, or take another copy",
-                    place()
-                )
-            }))
-        }
+}
+
+enum Fault {
+    Changed,
+    End,
+    CutOff,
+    Followed,
+    EmptyEnd,
+}
+
+impl Fault {
+    fn tell(&self, number: u64) -> AgeError {
+        let chunk = format!(
+            "chunk {} (data from byte {} on)",
+            number + 1,
+            number * CHUNK as u64
+        );
+        AgeError::Payload(match self {
+            Fault::Changed => format!(
+                "the file was changed: {chunk} is not what was sealed; get the file again, or take \
+                 another copy"
+            ),
+            Fault::End => format!(
+                "the end of the file is not what was sealed: {chunk} was changed or cut off; get \
+                 the file again, or take another copy"
+            ),
+            Fault::CutOff => format!(
+                "the file was cut off after {chunk}: that is authentic but not the last; get the \
+                 file again"
+            ),
+            Fault::Followed => format!(
+                "something follows the end of the file, which is {chunk}: it was appended to; get \
+                 the file again, or take another copy"
+            ),
+            Fault::EmptyEnd => {
+                "the file ends with an empty chunk, which no honest program writes: \
+                 take another copy"
+                    .into()
+            }
+        })
     }
 }

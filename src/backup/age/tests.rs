@@ -1,5 +1,7 @@
 //! Round trips, and what must not open.
 
+mod keys;
+
 use std::io::{BufRead, Cursor, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,13 +137,8 @@ fn a_file_that_was_cut_off_anywhere_is_an_error() {
             "cut at {length} of {head}: {error:?}"
         );
         // What came before the error is whole chunks from the beginning.
-        assert!(got.len().is_multiple_of(65536) && plain.starts_with(&got));
-        assert_eq!(
-            got.len(),
-            length.saturating_sub(head) / 65552 * 65536
-                - usize::from(!header && length > head && (length - head).is_multiple_of(65552))
-                    * 65536
-        );
+        assert_eq!(got.len(), length.saturating_sub(head) / 65552 * 65536);
+        assert!(plain.starts_with(&got));
     }
 }
 

@@ -140,6 +140,27 @@ impl DirectoryStore {
     }
 }
 
+/// A file that a person named: links are theirs to follow.
+pub(super) fn by_itself(path: &Path) -> Result<Box<dyn Blob>, StoreError> {
+    let shown = path.display().to_string();
+    let wrong = |reason: &dyn std::fmt::Display| {
+        StoreError::new("reading", &shown, "the file system", reason)
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|error| StoreError {
+            absent: error.kind() == io::ErrorKind::NotFound,
+            ..wrong(&error)
+        })?;
+    let about = file.metadata().map_err(|error| wrong(&error))?;
+    if !about.is_file() {
+        return Err(wrong(&"it is not a file"));
+    }
+    Ok(Box::new(Measured::new(file, about.len())))
+}
+
 /// Tells each file below `at`; `base` is what its name begins with.
 fn down(
     at: &File,

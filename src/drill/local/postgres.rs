@@ -290,8 +290,8 @@ mod tests {
     fn identifiers_are_quoted_and_sockets_have_short_names() {
         assert_eq!(quote("a\"; DROP"), "\"a\"\"; DROP\"");
         assert!(is_short_enough(Path::new("/srv/scratch/.pg-db")));
-        assert!(!is_short_enough(&Path::new("/").join("x".repeat(92))));
-        assert!(is_short_enough(&Path::new("/").join("x".repeat(91))));
+        assert!(!is_short_enough(&Path::new("/").join("x".repeat(93))));
+        assert!(is_short_enough(&Path::new("/").join("x".repeat(92))));
     }
 
     #[test]

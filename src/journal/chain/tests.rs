@@ -95,13 +95,13 @@ fn each_run_names_the_one_before_it() {
 fn a_run_that_was_taken_away_is_named() {
     let site = Site::new();
     let ids: Vec<String> = (0..4).map(|_| site.sealed()).collect();
-    for gone in 0..4 {
-        let (dir, aside) = (site.dir(&ids[gone]), site.path.join("aside"));
+    for gone in &ids {
+        let (dir, aside) = (site.dir(gone), site.path.join("aside"));
         std::fs::rename(&dir, &aside).unwrap();
         let told = site.problems();
         assert!(
             told.iter()
-                .any(|p| p.starts_with(&format!("run {} is missing", ids[gone]))),
+                .any(|p| p.starts_with(&format!("run {gone} is missing"))),
             "{told:?}"
         );
         std::fs::rename(&aside, &dir).unwrap();

@@ -225,6 +225,7 @@ fn kind(verb: &str) -> String {
         "check" => "Hardening report: what was found".into(),
         "apply" => "Hardening report: what was changed and found".into(),
         "dry-run" => "Hardening report: what would be changed".into(),
+        "backup-verify" => "Backup report: what the stores hold".into(),
         "rollback" => "Hardening report: what was taken back".into(),
         other => format!("Report: {}", name(other)),
     }

@@ -1,0 +1,6 @@
+//! The age format, against what others have published and what others run.
+
+mod interop;
+mod plugin;
+mod speed;
+mod testkit;
