@@ -38,7 +38,10 @@ impl Recorder for Unheard {
 pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
     let by = view.work.by();
     let guard = &view.work.inner.guard;
-    let (playbook, list) = (beside(view, &demand.playbook), beside(view, &demand.inventory));
+    let (playbook, list) = (
+        beside(view, &demand.playbook),
+        beside(view, &demand.inventory),
+    );
     for path in [&playbook, &list] {
         guard.path(path, &by).map_err(|e| e.reason)?;
     }
@@ -58,7 +61,10 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
     if target.via == Via::Local {
         return Err("this machine is not the restored host: reach it with ssh".into());
     }
-    let address = target.address.clone().unwrap_or_else(|| target.name.clone());
+    let address = target
+        .address
+        .clone()
+        .unwrap_or_else(|| target.name.clone());
     guard.host(&address, &by).map_err(|e| e.reason)?;
     let at = place(&target, &address);
     let job = Job {
@@ -141,7 +147,9 @@ fn observe(view: &View, job: Job, today: jiff::civil::Date) -> Result<HostEnd, S
     let settings = Settings::new(id, Mode::Check, today);
     let ran = runtime.block_on(run::run(vec![job], settings, reach, Arc::new(Unheard)))?;
     let mut hosts = ran.hosts.into_iter();
-    hosts.next().ok_or_else(|| "nothing was said of the host".into())
+    hosts
+        .next()
+        .ok_or_else(|| "nothing was said of the host".into())
 }
 
 /// Passes where something was judged well, and nothing failed or stayed unseen.
