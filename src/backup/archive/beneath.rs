@@ -327,6 +327,17 @@ pub fn dress_file(file: &File, wanted: &Attributes, umask: u32) -> io::Result<()
     dress(file.as_raw_fd(), wanted, Some(plain))
 }
 
+/// Asks the kernel to begin to write a part of a file to the disk, without waiting for it. A file
+/// system that can't is none the worse for it.
+pub fn begin_write_back(file: &File, from: u64, bytes: u64) {
+    let (Ok(from), Ok(bytes)) = (i64::try_from(from), i64::try_from(bytes)) else {
+        return;
+    };
+    let flags = libc::SYNC_FILE_RANGE_WRITE;
+    // SAFETY: our own descriptor; what it returns does not matter.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), from, bytes, flags) };
+}
+
 /// The bits that the kernel takes from modes of new files. Read, not set for a moment: other
 /// threads make files too.
 pub fn umask() -> u32 {

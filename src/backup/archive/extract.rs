@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::beneath::{Attributes, Dir, c_name, dress_file, umask, us};
+use super::beneath::{Attributes, Dir, begin_write_back, c_name, dress_file, umask, us};
 use super::hands::{Hands, Job};
 use super::place;
 use super::read::{Member, MemberKind, Pieces, ReadError, TarReader, shown};
@@ -19,6 +19,10 @@ const SMALL: u64 = 256 << 10;
 
 /// After so many bytes of the archive nothing waits for its batch to be full any longer.
 const FLUSH: u64 = 512 << 10;
+
+/// So often a large file's bytes are sent to the disk. All of it must be there before we say that it
+/// is restored, and the disk has nothing to do while we decompress.
+const WRITE_BACK: u64 = 8 << 20;
 
 /// What the archive may ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -190,9 +194,15 @@ impl Extractor {
         let mut file = dir
             .create(name, attributes.mode & 0o777)
             .map_err(|e| cannot(e, member))?;
+        let (mut written, mut begun) = (0, 0);
         while let Some(piece) = tar.piece()? {
             on_piece(&piece)?;
             file.write_all(&piece).map_err(|e| cannot(e, member))?;
+            written += piece.len() as u64;
+            if written - begun >= WRITE_BACK {
+                begin_write_back(&file, begun, written - begun);
+                begun = written;
+            }
         }
         dress_file(&file, attributes, self.umask).map_err(|e| cannot(e, member))
     }

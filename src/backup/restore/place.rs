@@ -1,6 +1,7 @@
 //! Where a directory is restored: a temporary name that only we may enter, beside the real one. It
 //! becomes the real one when all is well, and goes when anything is not.
 
+use std::cell::Cell;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +23,8 @@ pub(super) struct Place {
     into: PathBuf,
     /// Bytes that were free when we began.
     free: Option<u64>,
+    /// It has its real name, or is gone.
+    is_settled: Cell<bool>,
 }
 
 impl Place {
@@ -77,6 +80,7 @@ impl Place {
             name: c_into,
             temporary,
             into: into.to_path_buf(),
+            is_settled: Cell::new(false),
         })
     }
 
@@ -100,6 +104,7 @@ impl Place {
             ));
             return Err(self.remove(error));
         }
+        self.is_settled.set(true);
         self.parent.sync().map_err(|error| {
             RestoreError(format!(
                 "{} is restored, but its name may not survive a crash: {error}",
@@ -110,6 +115,7 @@ impl Place {
 
     /// Takes away what was made, and looks whether it is gone. Gives back why, with what is left.
     pub fn remove(&self, why: RestoreError) -> RestoreError {
+        self.is_settled.set(true);
         let gone = self.parent.remove_all(&self.temporary).and_then(|()| {
             match self.parent.stat(&self.temporary) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -155,6 +161,15 @@ impl Place {
             megabytes(u128::from(done)),
             megabytes(whole.max(u128::from(done) + u128::from(*bytes))),
         ))
+    }
+}
+
+/// After a panic nothing may be left either.
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.is_settled.get() {
+            let _ = self.parent.remove_all(&self.temporary);
+        }
     }
 }
 

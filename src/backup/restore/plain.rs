@@ -29,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// What the threads share.
 pub(super) struct Shared {
+    /// Of the ciphertext, as the store says; what comes is held to it.
+    pub size: u64,
     /// Ciphertext bytes that came.
     pub sealed: AtomicU64,
     stop: AtomicBool,
@@ -65,7 +67,6 @@ pub(super) struct Plain<'a> {
 /// The blob, counted and hashed on its way to be decrypted.
 struct Tap {
     blob: Box<dyn Blob>,
-    size: u64,
     shared: Arc<Shared>,
 }
 
@@ -76,12 +77,12 @@ impl Read for Tap {
         }
         let count = self.blob.read(buffer)?;
         let all = self.shared.sealed.load(Ordering::Relaxed) + count as u64;
-        if all > self.size || (count == 0 && !buffer.is_empty() && all < self.size) {
+        if all > self.shared.size || (count == 0 && !buffer.is_empty() && all < self.shared.size) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
                 format!(
                     "the store said that the backup has {} bytes, and gave {}{all}",
-                    self.size,
+                    self.shared.size,
                     if count == 0 { "" } else { "at least " }
                 ),
             ));
@@ -108,13 +109,13 @@ pub(super) fn open<'a>(
     let size = blob.size();
     progress.total.store(size, Ordering::Relaxed);
     let shared = Arc::new(Shared {
+        size,
         sealed: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         hash: Mutex::new(digest::Context::new(&digest::SHA256)),
     });
     let tap = Tap {
         blob,
-        size,
         shared: shared.clone(),
     };
     let (beginning, tap) = beginning(tap, &shared, progress)?;
@@ -125,7 +126,7 @@ pub(super) fn open<'a>(
     let (limits, of_thread) = (limits.clone(), shared.clone());
     spawn("restore-unpack", move || {
         let whole = unpack::unpack(decrypted, &limits, &of_thread, &sender)
-            .and_then(|()| has_come(&of_thread, size));
+            .and_then(|()| has_come(&of_thread));
         let _ = sender.send(match whole {
             Ok(()) => Message::End,
             Err(error) => Message::Failed(error),
@@ -187,7 +188,8 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Restore
 }
 
 /// Whether what was decrypted is all that the store has.
-fn has_come(shared: &Shared, size: u64) -> io::Result<()> {
+fn has_come(shared: &Shared) -> io::Result<()> {
+    let size = shared.size;
     let came = shared.sealed.load(Ordering::Relaxed);
     if came == size {
         return Ok(());

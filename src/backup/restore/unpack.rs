@@ -1,7 +1,6 @@
 //! Decompression, in a thread of its own. What the plaintext is, its first bytes say.
 
 use std::io::{self, BufRead, Cursor, Read};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 
 use flate2::bufread::MultiGzDecoder;
@@ -78,8 +77,7 @@ impl Out<'_> {
 
     fn piece(&mut self, buffer: Vec<u8>, length: usize) -> io::Result<()> {
         self.bytes += length as u64;
-        let sealed = self.shared.sealed.load(Ordering::Relaxed);
-        let limits = self.limits;
+        let (sealed, limits) = (self.shared.size, self.limits);
         let too_much = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
         if self.bytes > limits.bytes {
             return too_much(format!(
@@ -89,7 +87,7 @@ impl Out<'_> {
         }
         if self.bytes > sealed.saturating_mul(limits.ratio).saturating_add(FREE) {
             return too_much(format!(
-                "{} bytes came from {sealed}: more than {} times as many is taken for a bomb (raise the limit on the ratio if it is none)",
+                "its {sealed} bytes hold {} and more: beyond {} times as many it is taken for a bomb (raise the limit on the ratio if it is none)",
                 self.bytes, limits.ratio
             ));
         }
