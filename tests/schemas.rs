@@ -20,6 +20,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         "policy",
         "drill",
         "findings",
+        "drill-report",
     ] {
         let now = seawall(&["schema", kind]);
         assert!(now.status.success(), "{kind}");

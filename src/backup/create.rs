@@ -79,12 +79,13 @@ pub fn create_with(
         ));
     }
     let abort = AtomicBool::new(false);
-    let around = Surroundings::new(with.policy, programs, with.progress, &abort);
+    let mut around = Surroundings::new(with.policy, programs, with.progress, &abort);
     let stores: Vec<(String, Arc<dyn Store>)> = with
         .stores
         .iter()
         .map(|(label, store)| (label.clone(), store.clone()))
         .collect();
+    around.stores_are(stores.iter().map(|(_, store)| store.endpoint()));
     let mut header = ArchiveHeader {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -104,7 +105,8 @@ pub fn create_with(
     let archive = name::archive(&with.source.source, data_time, with.random);
 
     let sealed = Arc::new(AtomicU64::new(0));
-    let (tee, uploads) = tee::begin(&archive, &stores, sealed.clone()).map_err(CreateError)?;
+    let (tee, uploads) =
+        tee::begin(&archive, &stores, sealed.clone(), with.progress).map_err(CreateError)?;
     header.canary = source::plant(with.source, &header.data_time, &around)?;
 
     let mtime = data_time.as_second();
@@ -147,7 +149,7 @@ pub fn create_with(
         }
         (Ok(sent), Ok(Ok(read))) => (sent, read),
     };
-    uploads.keep().map_err(|why| {
+    uploads.keep(with.progress).map_err(|why| {
         CreateError(format!(
             "{why} (where {archive} stayed in another store without a sidecar, it is no backup)"
         ))

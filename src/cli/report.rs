@@ -1,14 +1,14 @@
 //! `seawall report RUN`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::journal::{state_dir, verify_with};
-use crate::report;
+use crate::journal::{RunFolder, state_dir, verify_with};
+use crate::report::{self, RunView, drill};
 
-use super::say;
 use super::signing::own_trusted;
-use super::treat::{runs, summary, write};
+use super::treat::{runs, summary, terminal_size, write};
 use super::verify::{seal_state, signature_state};
+use super::{colour, say};
 
 /// Make a run's report again, from its journal alone: a summary, and one HTML page
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<u8> {
     let folder = runs()?.find(&args.run)?;
     let view = report::load(&folder.path)?;
-    let path = match args.html {
+    let path = match args.html.clone() {
         Some(path) => path,
         None => {
             let reports = state_dir(|name| std::env::var_os(name))?.join("reports");
@@ -41,17 +41,14 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             reports.join(format!("{}.html", folder.id))
         }
     };
-    write(&path, &report::html::text(&view)?)?;
-    if let Some(path) = &args.junit {
-        write(path, &report::junit::text(&view))?;
-    }
+    let text = match view.verb.as_str() {
+        "drill" => of_drill(&folder, &path, &args)?,
+        _ => of_hosts(&view, &path, &args)?,
+    };
+    say(&text)?;
     if args.json {
-        let mut text = serde_json::to_string_pretty(&report::json::document(&view))?;
-        text.push('\n');
-        say(&text)?;
         return Ok(0);
     }
-    say(&summary(&view, args.diff, report::Choice::default()))?;
     // A key that cannot be read must not hide the report: the signature is then nobody's.
     let trusted = own_trusted().unwrap_or_default();
     let mut signed = String::new();
@@ -71,4 +68,37 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
         path.display()
     ))?;
     Ok(code)
+}
+
+/// Writes the files, and says what goes to standard output.
+fn of_hosts(view: &RunView, path: &Path, args: &Args) -> anyhow::Result<String> {
+    write(path, &report::html::text(view)?)?;
+    if let Some(path) = &args.junit {
+        write(path, &report::junit::text(view))?;
+    }
+    if args.json {
+        let mut text = serde_json::to_string_pretty(&report::json::document(view))?;
+        text.push('\n');
+        return Ok(text);
+    }
+    Ok(summary(view, args.diff, report::Choice::default()))
+}
+
+/// The same of a drill.
+fn of_drill(folder: &RunFolder, path: &Path, args: &Args) -> anyhow::Result<String> {
+    let view = drill::load(&folder.path)?;
+    let trend = drill::trend(&runs()?, &view.drill)?;
+    write(path, &drill::html(&view, &trend)?)?;
+    if let Some(path) = &args.junit {
+        write(path, &drill::junit::text(&view))?;
+    }
+    if args.json {
+        return Ok(drill::json::text(&view)?);
+    }
+    let look = drill::Look {
+        color: colour(&std::io::stdout()),
+        width: terminal_size().map_or(100, |(_, width)| width.clamp(60, 160)),
+        page: None,
+    };
+    Ok(drill::summary(&view, &look))
 }

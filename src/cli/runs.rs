@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::journal::{Signature, signature};
-use crate::report;
+use crate::journal::{RunFolder, Signature, signature};
+use crate::report::{self, drill};
 use crate::sign::Trusted;
 
 use super::say;
@@ -32,12 +32,15 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                     (None, _) if folder.is_going() => "still going".to_owned(),
                     (None, _) => "did not come to its end".to_owned(),
                 };
+                let what = match view.verb.as_str() {
+                    "drill" => of_drill(&folder),
+                    _ => format!("{:3} hosts", view.hosts.len()),
+                };
                 writeln!(
                     out,
-                    "{}  {:8}  {:3} hosts  {end}  {}",
+                    "{}  {:8}  {what}  {end}  {}",
                     folder.id,
-                    view.verb,
-                    view.hosts.len(),
+                    crate::shell::clean(&view.verb, 20),
                     crate::shell::clean(&view.playbook, 80)
                 )?;
             }
@@ -50,6 +53,18 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     }
     say(&out)?;
     Ok(0)
+}
+
+/// How many steps a drill has, and what came of it. The verdict is that of a report: one that did
+/// not come to its end is inconclusive.
+fn of_drill(folder: &RunFolder) -> String {
+    let view = drill::load_some(&folder.path);
+    let point = drill::TrendPoint::of(&view);
+    let word = drill::verdict_word(point.word);
+    match view.steps.len() {
+        1 => format!("  1 step   {word}"),
+        n => format!("{n:3} steps  {word}"),
+    }
 }
 
 /// Whose word a sealed run is, in a word. Whether the rest fits is `verify`'s to say.

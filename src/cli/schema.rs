@@ -34,6 +34,8 @@ enum Kind {
     Drill,
     /// What `--json` prints
     Findings,
+    /// What `--json` prints of a drill
+    DrillReport,
 }
 
 /// File name → schema, of everything that is committed under `schemas/`.
@@ -45,6 +47,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("policy.json", Kind::Policy),
         ("drill.json", Kind::Drill),
         ("findings.json", Kind::Findings),
+        ("drill-report.json", Kind::DrillReport),
     ]
     .map(|(name, kind)| (name, schema(kind)))
     .into()
@@ -58,6 +61,7 @@ fn schema(kind: Kind) -> Value {
         Kind::Policy => schema_for_policy(),
         Kind::Drill => schema_for_drill(),
         Kind::Findings => crate::report::json::schema(),
+        Kind::DrillReport => crate::report::drill::json::schema(),
     }
 }
 

@@ -103,6 +103,9 @@ fn word(stops: &[String], missed: &[String], doubts: &[String]) -> VerdictWord {
     }
 }
 
+/// A proof, what it said, and what it read.
+type Said = (String, ProofOutcome, String);
+
 /// What the events say, apart from time.
 #[derive(Default)]
 struct Facts {
@@ -117,7 +120,7 @@ struct Facts {
     controls: BTreeMap<(String, String), bool>,
     /// Step and attempt.
     points: BTreeMap<(String, u32), PointNote>,
-    proofs: BTreeMap<(String, u32), Vec<(String, ProofOutcome, String)>>,
+    proofs: BTreeMap<(String, u32), Vec<Said>>,
     doubted: Vec<(Option<String>, String)>,
     refused: BTreeSet<(String, String)>,
     swept: Option<Vec<String>>,
@@ -379,12 +382,7 @@ impl StepJudged {
     }
 
     /// A step has recovered when each of its proofs passed, and each of them could have failed.
-    fn by_proofs(
-        &mut self,
-        note: &StepNote,
-        facts: &Facts,
-        proofs: &[(String, ProofOutcome, String)],
-    ) {
+    fn by_proofs(&mut self, note: &StepNote, facts: &Facts, proofs: &[Said]) {
         if note.proofs.is_empty() {
             self.doubts
                 .push("it has no proof, so nothing says that it recovered".to_owned());
@@ -479,7 +477,7 @@ impl StepJudged {
 fn is_unknown(
     note: &StepNote,
     attempt: Option<&super::timeline::Attempt>,
-    proofs: &[(String, ProofOutcome, String)],
+    proofs: &[Said],
 ) -> bool {
     let worked = attempt.is_some_and(|a| {
         a.phases

@@ -105,7 +105,7 @@ fn skipped(counts: Counts) -> usize {
 }
 
 /// An attribute's value, quotes and all. Characters that XML cannot carry are gone after `clean`.
-fn attribute(text: &str) -> String {
+pub(super) fn attribute(text: &str) -> String {
     let mut out = String::from("\"");
     for c in clean(text, 2000).chars() {
         match c {

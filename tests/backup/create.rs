@@ -176,6 +176,15 @@ fn a_program_that_prints_nothing_is_said_to() {
 }
 
 #[test]
+fn a_store_is_not_backed_up_into_itself() {
+    let site = Site::new();
+    let source = format!("directories: {{paths: [{}]", site.path("").display());
+    let error = site.fails(&format!("{source}}}"));
+    assert!(error.contains("is a store of these backups"), "{error}");
+    site.create(&format!("{source}, exclude: [near, far]}}"));
+}
+
+#[test]
 fn a_canary_is_written_kept_and_pruned() {
     let site = Site::new();
     let data = site.path("data");

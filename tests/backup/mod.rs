@@ -1,5 +1,6 @@
 //! Backups: making them, stores, and the verbs; against the programs that everybody has.
 
+mod cli;
 mod create;
 mod create_postgresql;
 mod restore;

@@ -1,3 +1,6 @@
-//! Drills through the program itself.
+//! Drills through the program itself, and the local provider with real parts.
 
 mod engine;
+mod local;
+mod local_lies;
+mod local_site;

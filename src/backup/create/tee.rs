@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::backup::Progress;
 use crate::backup::store::Store;
 
 /// Bytes in a chunk.
@@ -21,7 +22,9 @@ const LOOK: Duration = Duration::from_millis(50);
 
 enum Message {
     Bytes(Arc<Vec<u8>>),
-    /// All has been sent: keep it.
+    /// That was all: say when it has been taken.
+    End,
+    /// All stores have taken all of it: keep it.
     Keep,
 }
 
@@ -56,6 +59,7 @@ pub(super) fn begin(
     name: &str,
     stores: &[(String, Arc<dyn Store>)],
     sealed: Arc<AtomicU64>,
+    progress: &Progress,
 ) -> Result<(Tee, Stores), String> {
     let stop = Arc::new(AtomicBool::new(false));
     let (tell, ready) = channel();
@@ -79,9 +83,9 @@ pub(super) fn begin(
         ready,
         stop,
     };
-    if !stores.are_ready() {
+    if !stores.are_ready(progress) {
         drop(to);
-        return Err(stores.fail().unwrap_or_else(lost));
+        return Err(stores.fail().unwrap_or_else(stopped));
     }
     let tee = Tee {
         chunk: Vec::with_capacity(CHUNK),
@@ -94,7 +98,11 @@ pub(super) fn begin(
 }
 
 fn lost() -> String {
-    "a store's thread ended without a word".to_owned()
+    "it ended without a word".to_owned()
+}
+
+fn stopped() -> String {
+    "stopped, as was asked".to_owned()
 }
 
 /// One store's thread. It tells when it has begun, and when it has all.
@@ -106,6 +114,7 @@ fn keep(
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let mut upload = store.create(name).map_err(|error| error.to_string())?;
+    let failed = |error| format!("writing {name} to {}: {error}", store.endpoint());
     let _ = tell.send(());
     while !stop.load(Ordering::SeqCst) {
         let message = match messages.recv_timeout(LOOK) {
@@ -114,15 +123,11 @@ fn keep(
             Err(RecvTimeoutError::Disconnected) => break,
         };
         match message {
-            Message::Bytes(bytes) if bytes.is_empty() => {
-                let flushed = upload.flush();
-                flushed
-                    .map_err(|error| format!("writing {name} to {}: {error}", store.endpoint()))?;
+            Message::End => {
+                upload.flush().map_err(failed)?;
                 let _ = tell.send(());
             }
-            Message::Bytes(bytes) => upload
-                .write_all(&bytes)
-                .map_err(|error| format!("writing {name} to {}: {error}", store.endpoint()))?,
+            Message::Bytes(bytes) => upload.write_all(&bytes).map_err(failed)?,
             Message::Keep => return upload.finish().map_err(|error| error.to_string()),
         }
     }
@@ -131,8 +136,8 @@ fn keep(
 }
 
 impl Stores {
-    /// Waits for a word of every store. `false`: one has failed.
-    fn are_ready(&mut self) -> bool {
+    /// Waits for a word of every store. `false`: one has failed, or we were asked to stop.
+    fn are_ready(&mut self, progress: &Progress) -> bool {
         (0..self.threads.len()).all(|_| {
             loop {
                 match self
@@ -153,9 +158,9 @@ impl Stores {
     }
 
     /// Keeps what was sent, in all stores: when each has taken all of it, and not before.
-    pub fn keep(mut self) -> Result<(), String> {
-        if !self.are_ready() {
-            return Err(self.fail().unwrap_or_else(lost));
+    pub fn keep(mut self, progress: &Progress) -> Result<(), String> {
+        if !self.are_ready(progress) {
+            return Err(self.fail().unwrap_or_else(stopped));
         }
         for sender in self.keep.drain(..) {
             let _ = sender.send(Message::Keep);
@@ -196,17 +201,18 @@ impl Drop for Stores {
 
 impl Tee {
     fn send(&mut self) -> io::Result<()> {
-        let chunk = Arc::new(std::mem::replace(
-            &mut self.chunk,
-            Vec::with_capacity(CHUNK),
-        ));
-        for store in &self.to {
-            store
-                .send(Message::Bytes(chunk.clone()))
-                .map_err(|_| io::Error::other("a store has failed"))?;
-        }
+        let next = Vec::with_capacity(CHUNK);
+        let chunk = Arc::new(std::mem::replace(&mut self.chunk, next));
+        self.tell(|| Message::Bytes(chunk.clone()))?;
         self.sealed.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn tell(&self, message: impl Fn() -> Message) -> io::Result<()> {
+        let failed = |_| io::Error::other("a store has failed");
+        self.to
+            .iter()
+            .try_for_each(|store| store.send(message()).map_err(failed))
     }
 
     /// Sends the rest. All of it has been sent, and none is kept yet.
@@ -214,8 +220,7 @@ impl Tee {
         if !self.chunk.is_empty() {
             self.send()?;
         }
-        // An empty chunk asks each store to say when it has taken all before it.
-        self.send()?;
+        self.tell(|| Message::End)?;
         Ok(Sent {
             size: self.size,
             sha256: crate::model::hex(self.hash.finish().as_ref()),

@@ -8,9 +8,9 @@ use crate::backup::sidecar::{CanaryClaim, Sidecar, sample};
 use crate::document::playbook::Span;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
-const RECIPIENT: &str = "age1hj77rxjyry44dmykhq06j5aqa5eql8vt4ae3t0lkj94fe0qf0y6q6uadnj";
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 const OTHER: &str =
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJNn5bqXKUrk0Oy1hQSsmQqa9OZqlTb8UNjQGyTgCWCp me@here";
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIjo9gFWRelBSTCpiNe2LSUWHuuC9oTNR+WB4fc1pi3q me@here";
 
 /// A room with five good nights in two stores, for one test to spoil.
 struct Room {
@@ -294,7 +294,7 @@ fn a_recipient_too_many_or_too_few_fails() {
     });
     let said = room.only(&[("encrypted-to", F)]);
     assert!(
-        said.contains("not encrypted to age1hj77") && said.contains("age1other"),
+        said.contains("not encrypted to age1ql3z") && said.contains("age1other"),
         "{said}"
     );
 

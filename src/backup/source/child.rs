@@ -231,6 +231,7 @@ mod tests {
             progress: &progress,
             abort: &AtomicBool::new(false),
             secrets: vec!["SEAWALL_TEST_SECRET".to_owned()],
+            stores: vec![],
         })
     }
 
@@ -256,6 +257,12 @@ mod tests {
             assert_eq!(child.output(100).unwrap(), "in");
             let child = Child::start("sh", sh("yes"), vec![], around).unwrap();
             assert!(child.output(100).is_err());
+            let mut env = sh("echo ${SEAWALL_TEST_SECRET-none} ${GIVEN-none}");
+            env.env("GIVEN", "given");
+            // SAFETY: no other test reads or writes a variable of this name.
+            unsafe { std::env::set_var("SEAWALL_TEST_SECRET", "s3cret") };
+            let child = Child::start("sh", env, vec![], around).unwrap();
+            assert_eq!(child.output(100).unwrap(), "none given\n");
             let none = Child::start("none", Command::new("/no/such"), vec![], around);
             assert!(none.err().unwrap().to_string().contains("install it"));
         });

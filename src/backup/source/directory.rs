@@ -128,6 +128,7 @@ impl<W: Write> Walk<'_, '_, W> {
         self.device = stat.st_dev;
         self.prefix = name.len() + 1;
         self.path = name.to_vec();
+        self.is_no_store(&stat)?;
         self.archive.directory(&self.path, at::meta(&stat))?;
         // Nothing at all of a root is no backup: an error, where a directory below is a warning.
         let mut directory = Directory::new(opened.into()).map_err(unreadable)?;
@@ -168,6 +169,17 @@ impl<W: Write> Walk<'_, '_, W> {
             }
         }
         Ok(())
+    }
+
+    /// A store within its own source would grow with each backup.
+    fn is_no_store(&self, stat: &Stat) -> Result<(), SourceError> {
+        match self.around.stores.contains(&(stat.st_dev, stat.st_ino)) {
+            false => Ok(()),
+            true => Err(SourceError(format!(
+                "{} is a store of these backups: exclude it, or keep backups elsewhere",
+                self.shown()
+            ))),
+        }
     }
 
     fn shown(&self) -> String {
@@ -271,6 +283,7 @@ impl<W: Write> Walk<'_, '_, W> {
                 return Ok(None);
             }
         };
+        self.is_no_store(&stat)?;
         self.archive.directory(&self.path, at::meta(&stat))?;
         let is_other = self.one_file_system && stat.st_dev != self.device;
         Ok((!is_other).then_some(fd))

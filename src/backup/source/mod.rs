@@ -63,6 +63,8 @@ pub(super) struct Surroundings<'a> {
     pub abort: &'a AtomicBool,
     /// Variables with secrets of ours, which no program is given.
     pub secrets: Vec<String>,
+    /// Device and inode of each directory that is a store.
+    pub stores: Vec<(u64, u64)>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -77,14 +79,27 @@ impl<'a> Surroundings<'a> {
         secrets.extend(policy.notify.iter().map(|notify| notify.url_env.clone()));
         secrets.extend(policy.sources.iter().filter_map(|source| {
             let postgresql = source.postgresql.as_ref()?;
-            postgresql.password_env.clone()
+            // libpq's own variable is for whoever uses libpq.
+            let name = postgresql.password_env.clone()?;
+            (name != "PGPASSWORD").then_some(name)
         }));
         Surroundings {
             programs,
             progress,
             abort,
             secrets,
+            stores: Vec::new(),
         }
+    }
+
+    /// Where backups go: no directory of that name is read into one.
+    pub fn stores_are(&mut self, endpoints: impl Iterator<Item = String>) {
+        use std::os::unix::fs::MetadataExt;
+        let directories = endpoints.filter(|endpoint| endpoint.starts_with('/'));
+        self.stores = directories
+            .filter_map(|directory| std::fs::metadata(directory).ok())
+            .map(|about| (about.dev(), about.ino()))
+            .collect();
     }
 
     pub fn is_over(&self) -> bool {

@@ -207,8 +207,8 @@ impl Work<'_> {
                 blob,
                 &self.inner.setup.identities,
                 &into,
-                &Bounds::default(),
-                &self.progress,
+                &bounds(),
+                self.progress,
             ),
         })
         .inspect(|_| {
@@ -277,8 +277,8 @@ impl Work<'_> {
             blob,
             &self.inner.setup.identities,
             &mut file,
-            &Bounds::default(),
-            &self.progress,
+            &bounds(),
+            self.progress,
         )?;
         file.flush().and_then(|()| file.sync_all()).map_err(wrong)?;
         std::fs::rename(&temporary, path).map_err(wrong)?;
@@ -448,8 +448,8 @@ impl Work<'_> {
                 blob,
                 &self.inner.setup.identities,
                 out,
-                &Bounds::default(),
-                &self.progress,
+                &bounds(),
+                self.progress,
             )
             .map_err(|e| clean(&e.0, 600))
         });
@@ -473,6 +473,15 @@ impl Work<'_> {
                 error.reason
             ))),
         }
+    }
+}
+
+/// Links that lead out are restored as they were, as a recovery would: what reads through them
+/// finds lost places masked, and proofs follow none of them.
+fn bounds() -> Bounds {
+    Bounds {
+        outward_links: true,
+        ..Bounds::default()
     }
 }
 

@@ -21,12 +21,13 @@ impl Inner {
     /// Everything that is to be known before the clock starts.
     pub fn ready(&self, drill: &DrillContext) -> Readiness {
         let mut ready = Readiness::default();
+        let again = scratch::mark(&drill.scratch).is_some_and(|m| m.run == drill.run);
         self.look_at_guard(&mut ready);
         if !self.take_scratch(drill, &mut ready) {
             return ready;
         }
         self.look_at_programs(drill, &mut ready);
-        self.look_at_backups(drill, &mut ready);
+        self.look_at_backups(drill, again, &mut ready);
         ready
     }
 
@@ -173,6 +174,8 @@ impl Inner {
             return Ok("it is our own".into());
         };
         let folder = drill.scratch.join(".pass");
+        // One that a killed preflight has left.
+        self.drop_directory(drill, &folder)?;
         self.new_directory(drill, None, &folder, Some(&account))?;
         let mut program = Program::new("test")
             .args(["-w"])
@@ -197,7 +200,7 @@ impl Inner {
         }
     }
 
-    fn look_at_backups(&self, drill: &DrillContext, ready: &mut Readiness) {
+    fn look_at_backups(&self, drill: &DrillContext, again: bool, ready: &mut Readiness) {
         let mut wanted = 0_u64;
         for step in &self.setup.drill.steps {
             let Some(restore) = &step.restore else {
@@ -237,7 +240,8 @@ impl Inner {
         }
         ready.endpoints.sort();
         ready.endpoints.dedup();
-        self.look_at_room(&drill.scratch, wanted, ready);
+        // A drill that is resumed has already taken its share.
+        self.look_at_room(&drill.scratch, if again { 0 } else { wanted }, again, ready);
     }
 
     fn look_at_cache(&self, restore: &Restore, opened: &Opened, name: &str, ready: &mut Readiness) {
@@ -265,7 +269,7 @@ impl Inner {
         }
     }
 
-    fn look_at_room(&self, scratch: &Path, wanted: u64, ready: &mut Readiness) {
+    fn look_at_room(&self, scratch: &Path, wanted: u64, again: bool, ready: &mut Readiness) {
         let Some((free, memory)) = scratch::room(scratch) else {
             ready.check("room in the scratch", false, "it cannot be seen".into());
             return;
@@ -275,7 +279,10 @@ impl Inner {
                 "the scratch is in memory (tmpfs): faster than a disk, and lost with the power";
             ready.preexisting.push(text.into());
         }
-        let demanded = self.setup.drill.scratch.free.map_or(0, |f| f.0);
+        let demanded = match (again, self.setup.drill.scratch.free) {
+            (false, Some(free)) => free.0,
+            _ => 0,
+        };
         let needed = demanded.max(wanted);
         let mib = |bytes: u64| bytes.div_ceil(1 << 20);
         ready.check(

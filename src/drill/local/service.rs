@@ -40,8 +40,10 @@ impl Work<'_> {
         for port in &document.ports {
             state.kept.place.ports.insert(port.clone(), free_port()?);
         }
-        let steps = &mut self.inner.state().steps;
-        steps.insert(self.step.step.clone(), state);
+        self.inner
+            .state()
+            .steps
+            .insert(self.step.step.clone(), state);
         let world = self.inner.world(self.drill);
         let program = self.program(document, &world)?;
         let children = self.inner.children(self.drill);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::steps::{self, State, over, step_over};
-use super::{End, Run, RunError, Setup, before, conclude, teardown};
+use super::{End, Run, RunError, Setup, before, conclude, teardown, unless_it_panics};
 use crate::drill::ledger;
 use crate::drill::provider::DrillContext;
 use crate::drill::timeline::Timeline;
@@ -38,7 +38,10 @@ pub async fn resume(setup: Setup) -> Result<End, RunError> {
         return Err(RunError::NotReady(unmet.join("; ")));
     }
     let done = match past.is_going_on() {
-        true => go_on(&run, Arc::new(context.clone())).await,
+        true => {
+            let work = go_on(run.clone(), Arc::new(context.clone()));
+            unless_it_panics(&run, work).await
+        }
         false => Ok(()),
     };
     conclude(&run, &context, done).await
@@ -179,8 +182,8 @@ fn at_ms(event: &DrillEvent) -> Option<u64> {
 
 const DIED: &str = "the process that ran the drill died in it";
 
-async fn go_on(run: &Arc<Run>, context: Arc<DrillContext>) -> Result<(), JournalError> {
-    let line = close(run, DIED, false)?;
+async fn go_on(run: Arc<Run>, context: Arc<DrillContext>) -> Result<(), JournalError> {
+    let line = close(&run, DIED, false)?;
     let plan = run.setup.plan.clone();
     let mut state = State::default();
     let mut again: BTreeSet<String> = BTreeSet::new();
@@ -226,8 +229,8 @@ async fn go_on(run: &Arc<Run>, context: Arc<DrillContext>) -> Result<(), Journal
             .insert(step.step.clone(), number.saturating_add(1));
     }
     let gone: Vec<String> = again.into_iter().collect();
-    teardown::of_steps(run, &context, &gone).await?;
-    steps::all(run, &context, state).await?;
+    teardown::of_steps(&run, &context, &gone).await?;
+    steps::all(&run, &context, state).await?;
     run.book.write(|at_ms| DrillEvent::ClockStopped { at_ms })
 }
 

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::task::JoinSet;
 
 use crate::journal::{Clock, DrillEvent, Event, Journal, JournalError, JournalReader, Record};
 use crate::model::drill::{Verdict, VerdictWord};
@@ -173,8 +174,35 @@ pub async fn run(setup: Setup) -> Result<End, RunError> {
     let run = Arc::new(Run::new(setup)?);
     declare(&run.setup)?;
     let early = run.context(given.unwrap_or_else(|| run.setup.wall.now()));
-    let done = whole(&run, &early, given).await;
+    let work = {
+        let (run, early) = (run.clone(), early.clone());
+        async move { whole(&run, &early, given).await }
+    };
+    let done = unless_it_panics(&run, work).await;
     conclude(&run, &early, done).await
+}
+
+/// A panic is a fault of ours: it must not keep the teardown from running, nor pass for a drill
+/// that went well.
+async fn unless_it_panics(
+    run: &Run,
+    work: impl Future<Output = Result<(), JournalError>> + Send + 'static,
+) -> Result<(), JournalError> {
+    // In a set, so that the work ends too where we are dropped.
+    let mut tasks = JoinSet::new();
+    tasks.spawn(work);
+    match tasks.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) => run.book.write(|at_ms| DrillEvent::Doubted {
+            step: None,
+            reason: format!(
+                "a fault of Seawall's own: {}",
+                clean(&error.to_string(), 300)
+            ),
+            at_ms,
+        }),
+        None => Ok(()),
+    }
 }
 
 async fn whole(

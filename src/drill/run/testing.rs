@@ -53,6 +53,8 @@ pub(super) struct Script {
     /// Steps whose proofs pass on nothing.
     pub(super) vacuous: BTreeSet<String>,
     pub(super) unmet: bool,
+    /// In the controls.
+    pub(super) panics: bool,
     /// Names that never go.
     pub(super) stuck: BTreeSet<String>,
     /// Made, and not in the ledger.
@@ -126,6 +128,7 @@ impl Provider for Fake {
     ) -> Pending<'a, ProofSaid> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(!self.script.panics, "the fake was told to panic");
             match self.script.vacuous.contains(&step.step) {
                 true => said(ProofOutcome::Pass),
                 false => said(ProofOutcome::Unknown),

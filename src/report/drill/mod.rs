@@ -20,6 +20,7 @@ pub use fold::{
 pub use html::html;
 pub use terminal::{Look, summary};
 pub use trend::{TrendPoint, trend};
+pub use words::verdict_word;
 
 #[cfg(test)]
 mod fixture;

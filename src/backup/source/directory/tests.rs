@@ -21,6 +21,7 @@ fn try_make(source: &Directories, canary: Option<&Canary>) -> Result<Made, Sourc
         progress: &progress,
         abort: &AtomicBool::new(false),
         secrets: vec![],
+        stores: vec![],
     };
     let header = ArchiveHeader {
         format: 1,
@@ -248,6 +249,7 @@ fn what_vanishes_or_is_swapped_while_we_look_is_said() {
         progress: &progress,
         abort: &AtomicBool::new(false),
         secrets: vec![],
+        stores: vec![],
     };
     let header = serde_json::json!({"format": 1, "version": "", "policy": "", "source": "",
         "kind": "directories", "data_time": ""});

@@ -80,7 +80,7 @@ impl Service {
                 let absent = matches!(error, object_store::Error::NotFound { .. }) && !no_bucket;
                 StoreError {
                     absent,
-                    ..self.error(doing, name, format!("{why}{}", hint(&error, no_bucket)))
+                    ..self.error(doing, name, format!("{why}{}", hint(&error, &why)))
                 }
             }
         })
@@ -113,15 +113,26 @@ impl Service {
     }
 }
 
-fn hint(error: &object_store::Error, no_bucket: bool) -> &'static str {
+/// What to do. A refusal to list comes without a kind of its own, so its code decides too.
+fn hint(error: &object_store::Error, why: &str) -> &'static str {
     use object_store::Error;
-    match error {
-        _ if no_bucket => "; make the bucket, or mend its name in the policy",
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            "; see that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are those of an account that \
-             may do this"
-        }
-        _ => "",
+    let refused = matches!(
+        error,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+    );
+    let codes = [
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "AccessDenied",
+        "ExpiredToken",
+    ];
+    if why.contains("NoSuchBucket") {
+        "; make the bucket, or mend its name in the policy"
+    } else if refused || codes.iter().any(|code| why.contains(code)) {
+        "; see that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are those of an account that may \
+         do this"
+    } else {
+        ""
     }
 }
 

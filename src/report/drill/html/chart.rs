@@ -22,6 +22,8 @@ pub struct Trend {
     charts: Vec<Chart>,
     rows: Vec<TrendRow>,
     pub runs: usize,
+    /// Runs that were kept and are gone.
+    missing: Option<String>,
     more: Option<String>,
     /// Kinds of marks that are there.
     legend: Vec<&'static str>,
@@ -94,12 +96,15 @@ struct TrendRow {
 
 /// The runs up to this one. `None`: there is none but this.
 pub fn trend(view: &DrillView, given: &[TrendPoint]) -> Option<Trend> {
+    let missing: Vec<&TrendPoint> = given.iter().filter(|p| p.missing).collect();
     let mut points: Vec<TrendPoint> = given
         .iter()
-        .filter(|p| p.run != view.run && (&p.started, &p.run) <= (&view.started, &view.run))
+        .filter(|p| {
+            !p.missing && p.run != view.run && (&p.started, &p.run) <= (&view.started, &view.run)
+        })
         .cloned()
         .collect();
-    if points.is_empty() {
+    if points.is_empty() && missing.is_empty() {
         return None;
     }
     points.push(TrendPoint::of(view));
@@ -119,6 +124,7 @@ pub fn trend(view: &DrillView, given: &[TrendPoint]) -> Option<Trend> {
             .filter(|key| charted.iter().any(|p| self::key(p) == *key))
             .collect(),
         runs: points.len(),
+        missing: gone(&missing),
         more: super::super::words::more(points.len(), LISTED),
         rows: points
             .iter()
@@ -127,6 +133,22 @@ pub fn trend(view: &DrillView, given: &[TrendPoint]) -> Option<Trend> {
             .map(|point| row(view, point))
             .collect(),
     })
+}
+
+/// What is said of runs that are gone.
+fn gone(missing: &[&TrendPoint]) -> Option<String> {
+    if missing.is_empty() {
+        return None;
+    }
+    let names: Vec<String> = missing.iter().take(20).map(|p| name(&p.run)).collect();
+    let (what, was) = match missing.len() {
+        1 => ("1 run that was kept here is".to_owned(), "it was"),
+        n => (format!("{n} runs that were kept here are"), "they were"),
+    };
+    Some(format!(
+        "{what} missing: {}. Whether {was} of this drill, nobody knows.",
+        names.join(", ")
+    ))
 }
 
 fn key(point: &TrendPoint) -> &'static str {

@@ -33,6 +33,9 @@ pub struct Gantt {
     has_gaps: bool,
     has_open: bool,
     has_failed: bool,
+    has_own: bool,
+    /// How high a bar is.
+    lane: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,9 +95,13 @@ struct Bar {
     label: Option<String>,
 }
 
-/// How high one attempt's bar is, and the distance of two.
-const LANE: usize = 14;
-const PITCH: usize = 19;
+/// Of so few steps, each has a high bar.
+const FEW: usize = 16;
+
+/// How high one attempt's bar is, of `steps` of them.
+fn lane_height(steps: usize) -> usize {
+    if steps <= FEW { 18 } else { 13 }
+}
 
 pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
     if view.steps.is_empty() {
@@ -104,11 +111,12 @@ pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
     let assumed_ms = verdict.assumed_ms;
     let axis = Axis::new(last, assumed_ms, verdict.rto.target_ms);
     let target = short_span(verdict.rto.target_ms.unwrap_or(0));
+    let lane = lane_height(view.steps.len());
     let rows: Vec<Row> = view
         .steps
         .iter()
         .take(ROWS)
-        .map(|step| row(verdict, step, &axis, last))
+        .map(|step| row(verdict, step, &axis, last, lane))
         .collect();
     let bars = || rows.iter().flat_map(|r| &r.lanes).flat_map(|l| &l.bars);
     let has = |test: fn(&Bar) -> bool| bars().any(test);
@@ -149,7 +157,7 @@ pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
         total: match (verdict.rto.measured_ms, view.stopped_ms) {
             (Some(ms), _) => span(ms),
             (None, Some(ms)) => format!("stopped at {}", span(ms)),
-            (None, None) => "never stopped".into(),
+            (None, None) => "unknown".into(),
         },
         legend: phases
             .into_iter()
@@ -158,8 +166,10 @@ pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
         has_gaps: has(|bar| bar.key == "gap"),
         has_open: has(|bar| bar.open),
         has_failed: has(|bar| bar.failed),
+        has_own: rows.iter().any(|row| row.own.is_some()),
         more: super::super::words::more(view.steps.len(), ROWS),
         rows,
+        lane,
     })
 }
 
@@ -183,7 +193,7 @@ fn whole(verdict: &Verdict, axis: &Axis) -> Vec<Bar> {
         .collect()
 }
 
-fn row(verdict: &Verdict, step: &StepView, axis: &Axis, last: u64) -> Row {
+fn row(verdict: &Verdict, step: &StepView, axis: &Axis, last: u64, height: usize) -> Row {
     let standing = Standing::of(verdict, step);
     let skip = step.attempts.len().saturating_sub(ATTEMPTS);
     let lanes: Vec<Lane> = step
@@ -191,14 +201,17 @@ fn row(verdict: &Verdict, step: &StepView, axis: &Axis, last: u64) -> Row {
         .iter()
         .skip(skip)
         .enumerate()
-        .map(|(number, attempt)| lane(verdict, step, attempt, axis, last, number))
+        .map(|(number, attempt)| Lane {
+            y: 5 + number * (height + 4),
+            ..lane(verdict, step, attempt, axis, last)
+        })
         .collect();
     Row {
         name: name(&step.name),
         word: standing.word,
         key: standing.key(),
         end: standing.end_ms.map_or_else(|| "–".into(), span),
-        height: 9 + lanes.len().max(1) * PITCH - (PITCH - LANE),
+        height: 6 + lanes.len().max(1) * (height + 4),
         own: standing.rto.target_ms.and_then(|target| {
             let x = axis.place(target);
             (target <= axis.end_ms).then(|| Mark {
@@ -211,14 +224,7 @@ fn row(verdict: &Verdict, step: &StepView, axis: &Axis, last: u64) -> Row {
     }
 }
 
-fn lane(
-    verdict: &Verdict,
-    step: &StepView,
-    attempt: &AttemptView,
-    axis: &Axis,
-    last: u64,
-    number: usize,
-) -> Lane {
+fn lane(verdict: &Verdict, step: &StepView, attempt: &AttemptView, axis: &Axis, last: u64) -> Lane {
     let mut bars = Vec::new();
     let mut before: Option<u64> = None;
     // More are in the journal than a chart can show only where nobody wrote it in good faith.
@@ -251,7 +257,7 @@ fn lane(
     }
     let failed = attempt.ended.as_ref().filter(|e| e.ended != Ended::Well);
     Lane {
-        y: 4 + number * PITCH,
+        y: 0,
         failed: failed.map(|end| at(axis.place(end.at_ms))),
         bars,
     }
@@ -303,7 +309,7 @@ mod tests {
     fn what_did_not_end_is_drawn_open() {
         let chart = chart(&fixture::aborted());
         assert!(chart.has_open && chart.whole.is_empty());
-        assert_eq!(chart.total, "never stopped");
+        assert_eq!(chart.total, "unknown");
     }
 
     #[test]

@@ -308,10 +308,13 @@ fn banner(view: &DrillView, verdict: &Verdict) -> Banner {
         VerdictWord::Met => (
             "good",
             "Objectives met",
-            format!(
-                "Each of {} recovered and was proved, in time, and nothing is left behind.",
-                count(view.steps.len(), "step")
-            ),
+            match view.steps.len() {
+                1 => "The one step recovered and was proved, in time, and nothing is left behind."
+                    .into(),
+                n => format!(
+                    "Each of the {n} steps recovered and was proved, in time, and nothing is left behind."
+                ),
+            },
         ),
         VerdictWord::Missed => ("bad", "Objectives missed", String::new()),
         VerdictWord::Inconclusive => (
@@ -366,7 +369,10 @@ fn card_bar(measure: &Measure, assumed: u64, measured: u64) -> Option<CardBar> {
     Some(CardBar {
         assumed: at(assumed),
         x: at(assumed),
-        measured: at(share(measured, top).max(0.6).min(100.0 - assumed)),
+        measured: at(match measured {
+            0 => 0.0,
+            ms => share(ms, top).max(0.6).min(100.0 - assumed),
+        }),
         target: measure.target_ms.map(|t| at(share(t, top))),
         target_words: measure
             .target_ms
@@ -420,11 +426,11 @@ fn rpo_card(view: &DrillView, verdict: &Verdict) -> Card {
         .and_then(|a| a.picked.as_ref())
         .and_then(|p| p.point.data_time.as_deref());
     let mut words = match step {
-        Some(step) => format!("is the oldest data: {}", name(step)),
-        None => "is how old the data would be".into(),
+        Some(step) => format!("the oldest data is that of {}", name(step)),
+        None => "the oldest data of all steps".into(),
     };
     if let Some(time) = point {
-        words = format!("{words}, of {}", instant(time));
+        words = format!("{words}: {}", instant(time));
     }
     Card {
         title: "Lost data",

@@ -248,7 +248,7 @@ pub fn path_rows(verdict: &Verdict) -> Vec<PathRow> {
             phases: part
                 .phases
                 .iter()
-                .filter(|(_, ms)| percent(ms.saturating_mul(2), all) > 0)
+                .filter(|(_, ms)| *ms >= 100 && percent(ms.saturating_mul(2), all) > 0)
                 .map(|(phase, ms)| format!("{} {}", phase.map_or("gap", phase_word), span(*ms)))
                 .collect(),
             x: at(x),

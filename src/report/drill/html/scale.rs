@@ -87,7 +87,7 @@ const BROKEN: f64 = 13.0;
 impl Axis {
     pub fn new(measured_ms: u64, assumed_ms: u64, target_ms: Option<u64>) -> Self {
         let measured = measured_ms.max(1);
-        let broken = assumed_ms as f64 > 1.5 * measured as f64;
+        let broken = assumed_ms as f64 > 0.8 * measured as f64;
         // The objective on the drill's clock.
         let target = target_ms.map(|t| t.checked_sub(assumed_ms));
         // It is drawn where that costs at most a third of the chart.
