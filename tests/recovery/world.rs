@@ -198,6 +198,17 @@ impl World {
         runs
     }
 
+    /// The only run that is a drill's.
+    pub fn drill_run(&self) -> String {
+        let drills: Vec<String> = self
+            .runs()
+            .into_iter()
+            .filter(|run| !self.verdict(run).is_null())
+            .collect();
+        assert_eq!(drills.len(), 1, "{drills:?}");
+        drills.into_iter().next().unwrap_or_default()
+    }
+
     /// The last verdict in a run's journal, as JSON; null where there is none.
     pub fn verdict(&self, run: &str) -> Value {
         let journal = fs::read_to_string(self.path("state/runs").join(run).join("journal.jsonl"));
