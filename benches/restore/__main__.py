@@ -19,12 +19,17 @@ METER = HERE.parent / "bench/meter.py"
 MIB = 1 << 20
 
 POLICY = """
-name: bench
+policy: bench
+title: A tree of the benchmark
 recipients: [{recipient}]
 stores:
-  here: {{ directory: {store} }}
+  here: {{place: here, directory: {store}}}
 sources:
-  {name}: {{ directories: [{tree}], stores: [here] }}
+  - source: {name}
+    directories: {{paths: [{tree}]}}
+    schedule: "0 3 * * *"
+    rpo: 26h
+    to: [here]
 """
 
 
@@ -111,6 +116,7 @@ class Bench:
         self.key = work / "key"
         run(["age-keygen", "-o", self.key])
         self.recipient = run(["age-keygen", "-y", self.key])
+        run([seawall, "keygen"], env=self.env)
         self.raw = []
 
     def pack(self, name, tree):
@@ -121,7 +127,6 @@ class Bench:
         policy.write_text(
             POLICY.format(recipient=self.recipient, store=store, name=name, tree=tree)
         )
-        run([self.seawall, "keygen"], env=self.env)
         run([self.seawall, "backup", "create", policy, "--quiet"], env=self.env)
         archive = self.work / f"{name}.tar.zst.age"
         (made,) = store.rglob("*.tar.zst.age")

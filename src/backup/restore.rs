@@ -43,6 +43,22 @@ pub struct Limits {
     /// Makes symbolic links that lead out of what is restored. Without it they are refused, as
     /// whoever reads what was restored might read something else.
     pub outward_links: bool,
+    /// SHA-256 that the ciphertext must have, in hexadecimal, where someone vouches for it. What has
+    /// another is not restored, however well it opens: anyone can encrypt to a public key.
+    pub sha256: Option<String>,
+}
+
+impl Limits {
+    fn vouched(&self, is: &str) -> Result<(), RestoreError> {
+        match &self.sha256 {
+            Some(wanted) if !wanted.eq_ignore_ascii_case(is) => Err(RestoreError(format!(
+                "it is another file than its sidecar vouches for: its SHA-256 is {is}, and should \
+                 be {}",
+                crate::shell::clean(wanted, 64)
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Default for Limits {
@@ -52,6 +68,7 @@ impl Default for Limits {
             entries: 100_000_000,
             ratio: 2000,
             outward_links: false,
+            sha256: None,
         }
     }
 }
@@ -161,6 +178,7 @@ fn fill(
         })
         .map_err(|error| place.explain(error, progress))?;
     walked.faithful()?;
+    limits.vouched(&shared.sha256())?;
     Ok(walked.restored(shared.sha256()))
 }
 
@@ -184,6 +202,7 @@ pub fn stream(
         let walked = walk::walk(plain, true, limits, progress, &mut visitor)
             .map_err(|error| RestoreError::of(error, progress))?;
         walked.faithful()?;
+        limits.vouched(&shared.sha256())?;
         visitor.flush()?;
         return Ok(walked.restored(shared.sha256()));
     }
@@ -199,6 +218,7 @@ pub fn stream(
             Err(error) => return Err(RestoreError::reading(&error, progress)),
         }
     }
+    limits.vouched(&shared.sha256())?;
     out.flush().map_err(|e| walk::cannot_write(&e))?;
     Ok(Restored {
         files: 1,

@@ -304,8 +304,9 @@ fn a_stale_backup_fails_and_its_schedule_was_missed() {
     let desk = Desk::new();
     desk.create();
     let (key, newest) = (desk.signing_key(), desk.newest());
+    let time = ago(49);
     for store in ["near", "far"] {
-        desk.copy_as(store, ago(49), &key, |_| {});
+        desk.copy_as(store, time, &key, |_| {});
     }
     for store in ["near", "far"] {
         desk.remove(store, &newest);
@@ -321,8 +322,9 @@ fn a_swapped_archive_fails() {
     let desk = Desk::new();
     desk.create();
     let key = desk.signing_key();
+    let time = ago(1);
     for store in ["near", "far"] {
-        desk.copy_as(store, ago(1), &key, |_| {});
+        desk.copy_as(store, time, &key, |_| {});
     }
     assert_eq!(desk.troubles(&[]), [""; 0]);
     // The older archive's bytes under the newest one's name: truly encrypted, truly of this source.
@@ -500,8 +502,9 @@ fn a_gap_and_a_collapsed_size_fail() {
     desk.create();
     let key = desk.signing_key();
     for days in [1, 2, 3, 4, 5] {
+        let time = ago(24 * days);
         for store in ["near", "far"] {
-            desk.copy_as(store, ago(24 * days), &key, |_| {});
+            desk.copy_as(store, time, &key, |_| {});
         }
     }
     assert_eq!(desk.troubles(&[]), [""; 0]);

@@ -172,7 +172,7 @@ fn lie_04_the_wrong_recovery_point() {
 
 #[test]
 fn lie_05_the_primary_quietly_used() {
-    let mut site = Site::new();
+    let site = Site::new();
     site.back_up("files");
     // Here the primary is still there: nothing may notice.
     site.write("primary/secret", "PRIMARY");

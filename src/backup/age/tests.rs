@@ -151,9 +151,13 @@ fn what_follows_the_end_is_an_error() {
             let mut file = file.clone();
             file.extend(vec![0; more]);
             let (_, read) = decrypt(&file, &identities);
+            let Err(AgeError::Payload(text)) = read else {
+                panic!("{more} bytes after {length}: {read:?}");
+            };
+            // Where the end was a full chunk, it is seen for what it is.
             assert!(
-                matches!(read, Err(AgeError::Payload(_))),
-                "{more} bytes after {length}: {read:?}"
+                length == 0 || length % 65536 != 0 || text.contains("follows"),
+                "{text}"
             );
         }
         // A second file after the first is no part of it either.

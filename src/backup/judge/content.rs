@@ -74,9 +74,13 @@ fn content(facts: &Facts, seen: &Seen, opened: &[Opened]) -> Said {
             ));
             continue;
         }
-        match &inside.header {
-            Some(header) => wrong.extend(stranger(header, facts, seen, one)),
-            None => {}
+        if let Some(why) = inside
+            .header
+            .as_ref()
+            .and_then(|header| stranger(header, facts, seen, one))
+        {
+            wrong.push(why);
+            continue;
         }
         let told = format!(
             "{place}: {}, {} files, {} bytes",

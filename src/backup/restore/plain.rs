@@ -19,9 +19,9 @@ use crate::backup::store::Blob;
 /// Bytes of one piece of plaintext: large enough that a write of it is worth its call.
 pub(super) const PIECE: usize = 1 << 20;
 /// Pieces that are on their way; with them, what small files hold until they are made.
-const POOL: usize = 24;
-/// Pieces that wait to be taken.
-const WAITING: usize = 4;
+const POOL: usize = 32;
+/// Pieces that wait to be taken: as much as is decompressed while a busy machine runs something else.
+const WAITING: usize = 24;
 /// The header of an age file is in its first bytes, or we do not accept it.
 const BEGINNING: usize = 64 << 10;
 /// How often a wait looks whether to stop.

@@ -110,53 +110,6 @@ pub fn file(path: &std::path::Path) -> Result<Box<dyn Blob>, StoreError> {
     directory::by_itself(path)
 }
 
-/// The same, held against the SHA-256 (in hexadecimal) that it must have: where it has another,
-/// reading ends in an error, and never in an end.
-pub fn expecting(blob: Box<dyn Blob>, sha256: &str) -> Box<dyn Blob> {
-    Box::new(Expected {
-        blob,
-        sha256: sha256.to_owned(),
-        hash: aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256),
-    })
-}
-
-struct Expected {
-    blob: Box<dyn Blob>,
-    sha256: String,
-    hash: aws_lc_rs::digest::Context,
-}
-
-impl Read for Expected {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        let count = self.blob.read(buffer)?;
-        if count > 0 {
-            self.hash.update(&buffer[..count]);
-            return Ok(count);
-        }
-        let is = crate::model::hex(self.hash.clone().finish().as_ref());
-        if is.eq_ignore_ascii_case(&self.sha256) {
-            return Ok(0);
-        }
-        Err(std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            format!(
-                "it is another file than its sidecar vouches for: its SHA-256 is {is}, and should \
-                 be {}",
-                crate::shell::clean(&self.sha256, 64)
-            ),
-        ))
-    }
-}
-
-impl Blob for Expected {
-    fn size(&self) -> u64 {
-        self.blob.size()
-    }
-}
-
 /// Whether a thing may bear this name: parts between `/`, none of them empty or hidden.
 fn is_name(name: &str) -> bool {
     name.len() <= 1000

@@ -79,16 +79,7 @@ impl Keys {
             };
             add(format!("${VARIABLE}"), sources).with_context(|| format!("${VARIABLE}"))?;
         }
-        let given = match self.passphrase {
-            true => Some(
-                prompt("Passphrase of the backup")
-                    .context("--passphrase asks for one, and nobody is at the terminal")?,
-            ),
-            false => policy_passphrase
-                .and_then(|name| std::env::var(name).ok())
-                .filter(|passphrase| !passphrase.is_empty())
-                .map(SecretString::from),
-        };
+        let given = self.given(policy_passphrase)?;
         if let Some(passphrase) = given {
             let sources = IdentitySources {
                 passphrase: Some(passphrase),
@@ -99,18 +90,22 @@ impl Keys {
         Ok(places)
     }
 
+    /// A passphrase: asked for, or from where the policy says.
+    fn given(&self, policy_passphrase: Option<&str>) -> anyhow::Result<Option<SecretString>> {
+        if self.passphrase {
+            let given = prompt("Passphrase of the backup")
+                .context("--passphrase asks for one, and nobody is at the terminal")?;
+            return Ok(Some(given));
+        }
+        Ok(policy_passphrase
+            .and_then(|name| std::env::var(name).ok())
+            .filter(|passphrase| !passphrase.is_empty())
+            .map(SecretString::from))
+    }
+
     /// All of them as one.
     pub fn all(&self, policy_passphrase: Option<&str>) -> anyhow::Result<Identities> {
-        let passphrase = match self.passphrase {
-            true => Some(
-                prompt("Passphrase of the backup")
-                    .context("--passphrase asks for one, and nobody is at the terminal")?,
-            ),
-            false => policy_passphrase
-                .and_then(|name| std::env::var(name).ok())
-                .filter(|passphrase| !passphrase.is_empty())
-                .map(SecretString::from),
-        };
+        let passphrase = self.given(policy_passphrase)?;
         let sources = IdentitySources {
             files: self.identity.clone(),
             text: std::env::var(VARIABLE)

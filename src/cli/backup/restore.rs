@@ -13,7 +13,7 @@ use crate::backup::Progress;
 use crate::backup::age::Identities;
 use crate::backup::catalog::{Backup, backups};
 use crate::backup::restore::{Limits, Restored, directory, stream};
-use crate::backup::store::{self, Blob, expecting};
+use crate::backup::store::{self, Blob};
 use crate::document::policy::{ByteSize, SourceDocument};
 use crate::host::run::code;
 use crate::shell::clean;
@@ -81,6 +81,8 @@ pub struct Args {
 struct Chosen {
     blob: Box<dyn Blob>,
     what: String,
+    /// Of the ciphertext, where someone vouches for it.
+    sha256: Option<String>,
     /// The source that it must be of.
     source: Option<String>,
 }
@@ -91,6 +93,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
             Chosen {
                 blob: store::file(file)?,
                 what: clean(&file.display().to_string(), 200),
+                sha256: None,
                 source: None,
             },
             None,
@@ -106,6 +109,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     let limits = Limits {
         bytes: args.most.map_or(Limits::default().bytes, |most| most.0),
         outward_links: args.outward_links,
+        sha256: chosen.sha256.clone(),
         ..Limits::default()
     };
     let begun = Instant::now();
@@ -178,21 +182,17 @@ fn choose(args: &Args, ground: &Ground, source: &str) -> anyhow::Result<Chosen> 
             eprintln!("seawall: passed over {}", clean(why, 500));
         }
         let blob = store.open(&backup.name)?;
-        let blob = match backup.vouched.signed() {
-            Some(sidecar) => expecting(blob, &sidecar.sha256),
-            None => {
-                let why = backup.vouched.why_not().unwrap_or("nobody says so");
-                eprintln!(
-                    "seawall: WARNING: nobody vouches for {}: {}",
-                    backup.name,
-                    clean(why, 300)
-                );
-                blob
-            }
-        };
+        if let Some(why) = backup.vouched.why_not() {
+            eprintln!(
+                "seawall: WARNING: nobody vouches for {}: {}",
+                backup.name,
+                clean(why, 300)
+            );
+        }
         return Ok(Chosen {
             blob,
             what: format!("{} from {label}", backup.name),
+            sha256: backup.vouched.signed().map(|s| s.sha256.clone()),
             source: Some(source.source.clone()),
         });
     }

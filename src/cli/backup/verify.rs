@@ -76,10 +76,8 @@ impl Args {
 }
 
 /// What is judged, one after the other, on a thread: a name, and how.
-type Subject = (
-    String,
-    Box<dyn FnOnce(&Work) -> anyhow::Result<Judgement> + Send>,
-);
+type Subject = (String, Judge);
+type Judge = Box<dyn FnOnce(&Work) -> anyhow::Result<Judgement> + Send>;
 
 pub fn run(args: Args) -> anyhow::Result<u8> {
     match &args.file {
@@ -107,7 +105,7 @@ fn ours(args: &Args) -> anyhow::Result<u8> {
             );
             let (source, full) = ((*source).clone(), args.full);
             let name = source.source.clone();
-            let judge: Box<dyn FnOnce(&Work) -> anyhow::Result<Judgement> + Send> =
+            let judge: Judge =
                 Box::new(move |work| of_source(&ground, &source, &trusted, &places, full, work));
             (name, judge)
         })
