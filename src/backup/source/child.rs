@@ -287,9 +287,11 @@ mod tests {
                 let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
                 stat.map_or(true, |stat| stat.contains(") Z"))
             };
-            while !gone() {
+            let is_gone = (0..4000).any(|_| {
                 std::thread::sleep(Duration::from_millis(5));
-            }
+                gone()
+            });
+            assert!(is_gone, "process {grandchild} lives on");
         });
     }
 }
