@@ -13,5 +13,6 @@ mod evidence;
 mod lab;
 mod reach;
 mod recovery;
+mod report;
 mod schemas;
 mod shell;

@@ -2,7 +2,7 @@
 //! `--json` prints is what its schema promises.
 
 mod contradictions;
-mod schema;
+pub mod schema;
 mod words;
 
 use std::path::Path;

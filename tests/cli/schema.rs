@@ -57,7 +57,14 @@ fn a_wrong_document_is_found_out() {
 
 /// What the committed schema does not allow in a document.
 fn faults(document: &Value) -> Vec<String> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/findings.json");
+    faults_of("findings.json", document)
+}
+
+/// What a committed schema does not allow in a document.
+pub fn faults_of(schema: &str, document: &Value) -> Vec<String> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("schemas")
+        .join(schema);
     let text = std::fs::read_to_string(path).expect("the schema is committed");
     let schema: Value = serde_json::from_str(&text).expect("the schema is JSON");
     let mut found = Vec::new();

@@ -15,7 +15,7 @@ fn a_site_is_backed_up_lost_and_recovered() {
     world.lose();
     let out = world.seawall(&["drill", "run", "drill.yaml"]);
     assert_eq!(out.status.code(), Some(0), "{}", said(&out));
-    let run = world.runs().into_iter().next().expect("a run");
+    let run = world.drill_run();
     let verdict = world.verdict(&run);
     assert_eq!(verdict["word"], "met", "{verdict}");
     assert_eq!(verdict["assumed_ms"], 600_000);
@@ -40,7 +40,7 @@ fn a_lost_backup_is_a_missed_drill_and_leaves_nothing() {
     }
     let out = world.seawall(&["drill", "run", "drill.yaml"]);
     assert_eq!(out.status.code(), Some(1), "{}", said(&out));
-    let run = world.runs().into_iter().next().expect("a run");
+    let run = world.drill_run();
     assert_eq!(world.verdict(&run)["word"], "missed");
     assert_eq!(world.left_behind(), Vec::<String>::new());
 }

@@ -33,16 +33,19 @@ fn killed(world: &World, args: &[&str], after: Duration) -> bool {
     child.wait().expect("its end").signal() == Some(9)
 }
 
-fn ends_true(world: &World, run: &str, ended: &std::process::Output) {
+fn ends_true(world: &World, run: &str, verb: &str, ended: &std::process::Output) {
     let verdict = world.verdict(run);
     let word = verdict["word"].as_str().unwrap_or("none");
     let code = ended.status.code();
     assert!(
         matches!(
-            (word, code),
-            ("met", Some(0)) | ("missed", Some(1)) | ("inconclusive", Some(_))
+            (verb, word, code),
+            ("sweep", "met" | "missed" | "inconclusive", Some(0))
+                | ("resume", "met", Some(0))
+                | ("resume", "missed", Some(1))
+                | ("resume", "inconclusive", Some(2 | 3))
         ),
-        "{word}: {}",
+        "{verb}, {word}: {}",
         said(ended)
     );
     if word == "met" {
@@ -69,18 +72,18 @@ fn at_random_moments(with: With, kills: u32, seed: u64) {
     let mut dice = Dice(seed);
     let (mut done, mut resumed, mut swept, mut met) = (0, 0, 0, 0);
     while done < kills {
-        let before = world.runs().len();
+        let before = world.runs();
         let moment = Duration::from_millis(dice.below(whole * 11 / 10));
         if !killed(&world, &["drill", "run", "drill.yaml", "--quiet"], moment) {
             continue;
         }
         done += 1;
-        if world.runs().len() == before {
+        let new = world.runs().into_iter().find(|run| !before.contains(run));
+        let Some(run) = new else {
             // It had not yet begun a run: nothing may be there either.
             assert_eq!(world.left_behind(), Vec::<String>::new());
             continue;
-        }
-        let run = world.runs()[0].clone();
+        };
         let verb = if dice.below(3) == 0 {
             "sweep"
         } else {
@@ -92,7 +95,7 @@ fn at_random_moments(with: With, kills: u32, seed: u64) {
             done += u32::from(killed(&world, &["drill", verb, &run, "--quiet"], moment));
         }
         let ended = world.seawall(&["drill", verb, &run, "--quiet"]);
-        ends_true(&world, &run, &ended);
+        ends_true(&world, &run, verb, &ended);
         match verb {
             "sweep" => swept += 1,
             _ => resumed += 1,

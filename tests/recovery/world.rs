@@ -198,6 +198,17 @@ impl World {
         runs
     }
 
+    /// The only run that is a drill's.
+    pub fn drill_run(&self) -> String {
+        let drills: Vec<String> = self
+            .runs()
+            .into_iter()
+            .filter(|run| !self.verdict(run).is_null())
+            .collect();
+        assert_eq!(drills.len(), 1, "{drills:?}");
+        drills.into_iter().next().unwrap_or_default()
+    }
+
     /// The last verdict in a run's journal, as JSON; null where there is none.
     pub fn verdict(&self, run: &str) -> Value {
         let journal = fs::read_to_string(self.path("state/runs").join(run).join("journal.jsonl"));
@@ -216,9 +227,15 @@ impl World {
     /// What a drill may not leave: its scratch, or a process that bears its tag.
     pub fn left_behind(&self) -> Vec<String> {
         let mut left = Vec::new();
-        if let Ok(entries) = fs::read_dir(self.path("scratch")) {
-            left.push("the scratch".to_owned());
-            left.extend(entries.flatten().map(|e| e.path().display().to_string()));
+        for entry in fs::read_dir(self.path("")).expect("the world").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.contains("scratch") {
+                let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+                let inside: Vec<String> = inside
+                    .map(|e| e.file_name().to_string_lossy().into_owned())
+                    .collect();
+                left.push(format!("{name}: {inside:?}"));
+            }
         }
         left.extend(tagged(&self.path("").display().to_string()));
         left
