@@ -293,7 +293,8 @@ fn target_lines(
 fn dates(points: &[TrendPoint], x: impl Fn(usize) -> f64) -> Vec<Date> {
     let last = points.len().saturating_sub(1);
     let every = points.len().div_ceil(5).max(1);
-    let fits = |number: usize| number == last || (number % every == 0 && last - number >= every);
+    let fits =
+        |number: usize| number == last || (number.is_multiple_of(every) && last - number >= every);
     let days = points.iter().enumerate().filter(|(n, _)| fits(*n));
     days.map(|(number, point)| Date {
         x: at(x(number)),
