@@ -62,3 +62,20 @@ fn the_key_that_opens_backups_is_one_of_ages() {
     let again = world.seawall(&["keygen", "--age", "--out", "safe.txt"]);
     assert_eq!(again.status.code(), Some(2), "{}", said(&again));
 }
+
+#[test]
+fn lie_09_capacity_and_quota_assumed() {
+    let mut world = World::new(With::FilesOnly);
+    world.backup();
+    world.lose();
+    let text = std::fs::read_to_string(world.path("drill.yaml")).expect("the drill");
+    let root = world.path("scratch");
+    let scratch = format!("scratch: {{directory: {}}}", root.display());
+    assert!(text.contains(&scratch));
+    let asks = format!("scratch: {{directory: {}, free: 8000T}}", root.display());
+    world.write("drill.yaml", &text.replace(&scratch, &asks));
+    let out = world.seawall(&["drill", "run", "drill.yaml"]);
+    assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+    assert!(said(&out).contains("free"), "{}", said(&out));
+    assert_eq!(world.left_behind(), Vec::<String>::new());
+}
