@@ -227,9 +227,15 @@ impl World {
     /// What a drill may not leave: its scratch, or a process that bears its tag.
     pub fn left_behind(&self) -> Vec<String> {
         let mut left = Vec::new();
-        if let Ok(entries) = fs::read_dir(self.path("scratch")) {
-            left.push("the scratch".to_owned());
-            left.extend(entries.flatten().map(|e| e.path().display().to_string()));
+        for entry in fs::read_dir(self.path("")).expect("the world").flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.contains("scratch") {
+                let inside = fs::read_dir(entry.path()).into_iter().flatten().flatten();
+                let inside: Vec<String> = inside
+                    .map(|e| e.file_name().to_string_lossy().into_owned())
+                    .collect();
+                left.push(format!("{name}: {inside:?}"));
+            }
         }
         left.extend(tagged(&self.path("").display().to_string()));
         left

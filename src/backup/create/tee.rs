@@ -138,23 +138,23 @@ fn keep(
 impl Stores {
     /// Waits for a word of every store. `false`: one has failed, or we were asked to stop.
     fn are_ready(&mut self, progress: &Progress) -> bool {
-        (0..self.threads.len()).all(|_| {
-            loop {
-                match self
-                    .ready
-                    .recv_timeout(std::time::Duration::from_millis(50))
-                {
-                    Ok(()) => break true,
-                    Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break false,
-                    // One that has failed says nothing, while the others wait.
-                    Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                        if self.threads.iter().any(|(_, thread)| thread.is_finished()) {
-                            break false;
-                        }
+        (0..self.threads.len()).all(|_| self.is_ready(progress))
+    }
+
+    fn is_ready(&mut self, progress: &Progress) -> bool {
+        loop {
+            match self.ready.recv_timeout(LOOK) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+                // One that has failed says nothing, while the others wait.
+                Err(RecvTimeoutError::Timeout) => {
+                    let mut threads = self.threads.iter();
+                    if progress.is_stopped() || threads.any(|(_, thread)| thread.is_finished()) {
+                        return false;
                     }
                 }
             }
-        })
+        }
     }
 
     /// Keeps what was sent, in all stores: when each has taken all of it, and not before.

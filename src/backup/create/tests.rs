@@ -185,3 +185,24 @@ fn a_canary_that_cannot_be_written_ends_it_before_anything_is_read() {
     assert_eq!(fs::read_to_string(&file).unwrap(), "a file of somebody's\n");
     assert_eq!(store.open.load(Ordering::SeqCst), 0);
 }
+
+#[test]
+fn a_wish_to_stop_is_heard_while_a_store_is_slow_to_take_the_last_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a"), noise(4 << 20)).unwrap();
+    let slow = FaultyStore::new(Fault::Slow(Duration::from_millis(700)));
+    let progress = Arc::new(Progress::default());
+    let stopper = progress.clone();
+    let waiting = std::thread::spawn(move || {
+        // Everything has been read by then, and nothing is kept yet.
+        while stopper.bytes.load(Ordering::Relaxed) < 4 << 20 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stopper.stop();
+    });
+    let error = run(&files(dir.path()), &[&slow], &progress).unwrap_err();
+    waiting.join().unwrap();
+    assert!(error.to_string().contains("stopped"), "{error}");
+    assert_eq!(slow.names(), Vec::<String>::new());
+    assert_eq!(slow.open.load(Ordering::SeqCst), 0);
+}

@@ -9,6 +9,7 @@
 //!
 //! All of it blocks, on threads that may; the trait's futures wait for those.
 
+mod accept;
 mod cache;
 mod carry;
 mod fence;

@@ -134,7 +134,12 @@ fn make(scratch: &Path, run: &str) -> Result<Option<Held>, String> {
     }
 }
 
-/// What the scratch is called until its mark is in it.
+/// Whether it is only half there: being made, or being removed, when its process died.
+pub fn is_half(scratch: &Path, run: &str) -> bool {
+    temporary(scratch, run).is_some_and(|path| std::fs::symlink_metadata(path).is_ok())
+}
+
+/// What the scratch is called until its mark is in it, and while it is removed.
 fn temporary(scratch: &Path, run: &str) -> Option<PathBuf> {
     let name = scratch.file_name()?.to_string_lossy().into_owned();
     Some(scratch.parent()?.join(format!(".{name}.seawall-{run}")))
@@ -303,13 +308,22 @@ pub fn directory(path: &Path, scratch: &Path, account: Option<&Account>) -> Resu
 
 /// Takes away everything that a run has made: the scratch itself, if the run made it.
 pub fn wipe(scratch: &Path, run: &str) -> Result<(), String> {
-    if let Some(temporary) = temporary(scratch, run) {
-        remove(&temporary)?;
+    let aside = temporary(scratch, run);
+    if let Some(aside) = &aside {
+        remove(aside)?;
     }
-    match mark(scratch) {
-        Some(mark) if mark.run == run => match mark.made {
-            true => remove(scratch),
-            false => remove(&ours(scratch)),
+    match (mark(scratch), aside) {
+        (Some(mark), aside) if mark.run == run => match (mark.made, aside) {
+            // Were we to die half-way, it would stand there without its mark, and nobody would
+            // know whose it is: first it gets a name that says so.
+            (true, Some(aside)) => {
+                rename_new(scratch, &aside).map_err(|e| {
+                    format!("setting {} aside to remove it: {e}", scratch.display())
+                })?;
+                remove(&aside)
+            }
+            (true, None) => remove(scratch),
+            (false, _) => remove(&ours(scratch)),
         },
         // Another's, or none: nothing of it is ours.
         _ => Ok(()),
@@ -374,6 +388,21 @@ mod tests {
         drop(held);
         // Nothing is left beside it either.
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_whose_removal_was_cut_short_goes_too() {
+        let place = tempfile::tempdir().unwrap();
+        let scratch = place.path().join("s");
+        drop(take(&scratch, "r1").unwrap());
+        let aside = temporary(&scratch, "r1").unwrap();
+        std::fs::rename(&scratch, &aside).unwrap();
+        std::fs::remove_dir_all(ours(&aside)).unwrap();
+        assert!(is_half(&scratch, "r1") && !is_half(&scratch, "r2"));
+        wipe(&scratch, "r2").unwrap();
+        assert!(aside.exists(), "another run's is not touched");
+        wipe(&scratch, "r1").unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
     #[test]

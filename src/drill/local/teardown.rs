@@ -268,7 +268,8 @@ impl Inner {
                 name: path.display().to_string(),
             });
         };
-        if scratch::mark(&drill.scratch).is_some_and(|mark| mark.run == drill.run) {
+        let marked = scratch::mark(&drill.scratch).is_some_and(|mark| mark.run == drill.run);
+        if marked || scratch::is_half(&drill.scratch, &drill.run) {
             directory(&drill.scratch);
         }
         for entry in std::fs::read_dir(ELSEWHERE).into_iter().flatten().flatten() {

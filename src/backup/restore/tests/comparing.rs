@@ -17,9 +17,12 @@ fn told(change: impl FnOnce(&Path)) -> Vec<String> {
     compare(&target.goal(), &manifest).expect("it can be read")
 }
 
+/// A change, and how what is told of it begins.
+type Way<'a> = (&'a dyn Fn(&Path), &'a str);
+
 #[test]
 fn every_change_is_told() {
-    let ways: [(&dyn Fn(&Path), &str); 11] = [
+    let ways: [Way; 11] = [
         (
             &|d| fs::write(d.join("small"), "smalL").unwrap(),
             "d/small: its SHA-256 is",
