@@ -194,7 +194,7 @@ fn chart(title: &'static str, view: &DrillView, points: &[TrendPoint], of: Figur
     };
     let x = |number: usize| match points.len() {
         0 | 1 => 50.0,
-        all => 3.0 + 94.0 * number as f64 / (all - 1) as f64,
+        all => 3.0 + 93.0 * number as f64 / (all - 1) as f64,
     };
     let figures: Vec<(usize, u64)> = points
         .iter()
