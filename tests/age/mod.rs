@@ -2,5 +2,4 @@
 
 mod interop;
 mod plugin;
-mod speed;
 mod testkit;

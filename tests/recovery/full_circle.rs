@@ -44,3 +44,38 @@ fn a_lost_backup_is_a_missed_drill_and_leaves_nothing() {
     assert_eq!(world.verdict(&run)["word"], "missed");
     assert_eq!(world.left_behind(), Vec::<String>::new());
 }
+
+#[test]
+fn the_key_that_opens_backups_is_one_of_ages() {
+    let world = World::new(With::FilesOnly);
+    let out = world.seawall(&["keygen", "--age", "--out", "safe.txt"]);
+    assert_eq!(out.status.code(), Some(0), "{}", said(&out));
+    let printed = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(!printed.contains("AGE-SECRET-KEY"), "{printed}");
+    let age = super::world::run(
+        std::process::Command::new("age-keygen")
+            .arg("-y")
+            .arg(world.path("safe.txt")),
+    );
+    let recipient = String::from_utf8_lossy(&age.stdout).trim().to_owned();
+    assert!(printed.contains(&recipient), "{printed}");
+    let again = world.seawall(&["keygen", "--age", "--out", "safe.txt"]);
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again));
+}
+
+#[test]
+fn lie_09_capacity_and_quota_assumed() {
+    let mut world = World::new(With::FilesOnly);
+    world.backup();
+    world.lose();
+    let text = std::fs::read_to_string(world.path("drill.yaml")).expect("the drill");
+    let root = world.path("scratch");
+    let scratch = format!("scratch: {{directory: {}}}", root.display());
+    assert!(text.contains(&scratch));
+    let asks = format!("scratch: {{directory: {}, free: 8000T}}", root.display());
+    world.write("drill.yaml", &text.replace(&scratch, &asks));
+    let out = world.seawall(&["drill", "run", "drill.yaml"]);
+    assert_eq!(out.status.code(), Some(2), "{}", said(&out));
+    assert!(said(&out).contains("free"), "{}", said(&out));
+    assert_eq!(world.left_behind(), Vec::<String>::new());
+}

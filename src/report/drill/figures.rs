@@ -225,11 +225,6 @@ impl LedgerCounts {
             gone: view.ledger.iter().filter(|e| e.gone).count(),
         }
     }
-
-    /// What is not known to be gone.
-    pub fn open(self) -> usize {
-        self.intended.saturating_sub(self.gone)
-    }
 }
 
 /// What was measured of the RTO: the whole without what is assumed.

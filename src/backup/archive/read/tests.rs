@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::fields::time;
 use super::*;
 
 /// A stream in pieces of one size.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::journal::{DrillEvent, Event};
 use crate::report::drill::fixture;
 
 fn word(events: &[Event]) -> VerdictWord {

@@ -194,7 +194,7 @@ fn chart(title: &'static str, view: &DrillView, points: &[TrendPoint], of: Figur
     };
     let x = |number: usize| match points.len() {
         0 | 1 => 50.0,
-        all => 3.0 + 94.0 * number as f64 / (all - 1) as f64,
+        all => 3.0 + 93.0 * number as f64 / (all - 1) as f64,
     };
     let figures: Vec<(usize, u64)> = points
         .iter()
@@ -293,7 +293,8 @@ fn target_lines(
 fn dates(points: &[TrendPoint], x: impl Fn(usize) -> f64) -> Vec<Date> {
     let last = points.len().saturating_sub(1);
     let every = points.len().div_ceil(5).max(1);
-    let fits = |number: usize| number == last || (number % every == 0 && last - number >= every);
+    let fits =
+        |number: usize| number == last || (number.is_multiple_of(every) && last - number >= every);
     let days = points.iter().enumerate().filter(|(n, _)| fits(*n));
     days.map(|(number, point)| Date {
         x: at(x(number)),

@@ -63,7 +63,6 @@ pub struct Axis {
     pub zero: f64,
     /// What the clock's end of the axis shows.
     pub end_ms: u64,
-    pub assumed_ms: u64,
     /// The assumed block is shorter than it ought to be.
     pub broken: bool,
     /// Where the objective stands.
@@ -111,7 +110,6 @@ impl Axis {
         let mut axis = Axis {
             zero,
             end_ms: end,
-            assumed_ms,
             broken,
             objective: Objective::None,
         };
