@@ -3,4 +3,5 @@
 
 mod full_circle;
 mod kills;
+mod meets;
 pub mod world;

@@ -225,7 +225,7 @@ pub fn stop(folder: &Path, token: &str, itself: Option<Identity>) -> Result<(), 
     let wanted = Wanted {
         variables: vec![(super::process::TOKEN, token.to_owned())],
         standing_in: vec![folder.to_owned()],
-        itself,
+        these: itself.into_iter().collect(),
     };
     // SIGQUIT: PostgreSQL's immediate shutdown. Nobody needs this data again.
     end(&wanted, libc::SIGQUIT)?;

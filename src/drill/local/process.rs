@@ -129,8 +129,9 @@ pub struct Wanted {
     /// Or: it stands in a directory below one of these (a server that has written over its own
     /// environment, as PostgreSQL's processes do).
     pub standing_in: Vec<PathBuf>,
-    /// Or: it is this one.
-    pub itself: Option<Identity>,
+    /// Or: it is one of these (a server that has written over its own environment and stands in the
+    /// root directory, as sshd does).
+    pub these: Vec<Identity>,
 }
 
 /// All processes that are wanted, with their descendants and those of their sessions.
@@ -173,8 +174,10 @@ pub fn find(wanted: &Wanted) -> BTreeMap<i32, Stat> {
 }
 
 fn is_wanted(pid: i32, wanted: &Wanted) -> bool {
-    if wanted.itself.as_ref().is_some_and(|i| i.pid == pid) {
-        return wanted.itself.as_ref().is_some_and(Identity::is_alive);
+    if let Some(identity) = wanted.these.iter().find(|i| i.pid == pid)
+        && identity.is_alive()
+    {
+        return true;
     }
     if !wanted.variables.is_empty() {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

@@ -54,8 +54,12 @@ impl Work<'_> {
         let program = program.env(TOKEN, token.as_str());
         let mut child = children.start(&program, Outputs { log })?;
         let pid = i32::try_from(child.id()).unwrap_or(0);
-        let id = Identity::of(pid).map_or_else(|| pid.to_string(), |i| i.to_string());
+        let identity = Identity::of(pid);
+        let id = identity
+            .as_ref()
+            .map_or_else(|| pid.to_string(), ToString::to_string);
         self.made(&token, &id)?;
+        self.inner.state().services.extend(identity);
         let healthy = self.until_healthy(document, &world, &mut child, &token);
         self.inner.state().children.push(child);
         healthy.map(|detail| PhaseDone {
@@ -204,6 +208,7 @@ impl Inner {
     pub fn is_ours(&self, port: u16, drill: &DrillContext) -> Result<(), String> {
         let wanted = Wanted {
             variables: vec![(RUN, drill.run.clone())],
+            these: self.state().services.clone(),
             ..Wanted::default()
         };
         match listens(port, &wanted) {

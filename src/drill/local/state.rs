@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::nothing::Nothing;
 use super::pick::Picked;
 use super::postgres::Server;
+use super::process::Identity;
 use super::scratch::{Held, ours, write_private};
 use super::world::Place;
 use crate::backup::archive::{ArchiveHeader, Manifest};
@@ -27,6 +28,8 @@ pub struct State {
     pub controls: usize,
     /// Ours to reap.
     pub children: Vec<Child>,
+    /// Services that were started: some write over the environment that bears the run's tag.
+    pub services: Vec<Identity>,
     /// Logs that are kept short while we live.
     pub logs: Vec<PathBuf>,
     /// Work that is under way, by step.

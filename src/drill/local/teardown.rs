@@ -147,6 +147,10 @@ impl Inner {
         self.hold(drill)?;
         for entry in made.iter().filter(|e| !e.gone) {
             is_there(entry)?;
+            if entry.kind == "process" {
+                let service = entry.id.as_deref().and_then(Identity::parse);
+                self.state().services.extend(service);
+            }
         }
         let mut recalled = state::recall(&drill.scratch, &step.step)?;
         if let Some((folder, programs)) = recalled.kept.server.clone() {
@@ -182,7 +186,7 @@ impl Inner {
             "process" => process::end(
                 &Wanted {
                     variables: vec![(TOKEN, entry.token.clone())],
-                    itself: identity,
+                    these: identity.into_iter().collect(),
                     ..Wanted::default()
                 },
                 libc::SIGTERM,
@@ -252,7 +256,7 @@ impl Inner {
         let tagged = Wanted {
             variables: vec![(RUN, drill.run.clone())],
             standing_in: self.servers(drill),
-            ..Wanted::default()
+            these: self.state().services.clone(),
         };
         for (pid, stat) in process::find(&tagged) {
             if let Some(identity) = Identity::of(pid) {
@@ -300,7 +304,7 @@ impl Inner {
                 let itself = identity.ok_or("this names no process")?;
                 process::end(
                     &Wanted {
-                        itself: Some(itself),
+                        these: vec![itself],
                         ..Wanted::default()
                     },
                     libc::SIGTERM,
