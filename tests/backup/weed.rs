@@ -182,6 +182,8 @@ fn start() -> Result<u16, String> {
         .arg(format!("-filer.port={filer}"))
         .arg(format!("-s3.port={s3}"))
         .current_dir(&folder)
+        // It keeps logs of its own there.
+        .env("TMPDIR", &folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(|e| e.to_string())?)
         .stderr(log);
