@@ -232,22 +232,21 @@ pub(super) fn link_in(dir: &Path) -> Option<Option<Link>> {
 pub(super) fn next_link(state: &Path, runs: &[RunFolder]) -> Result<Option<Link>, JournalError> {
     // A head that cannot be read is `verify`'s to tell; runs go on from what is there.
     let head = read_head(state).ok().flatten();
-    let after = head.as_ref().map_or("", |head| head.run.as_str());
-    // What was begun after the head was written last: its process died in between.
-    let later: BTreeMap<&str, Option<Link>> = runs
+    let links: BTreeMap<&str, Option<Link>> = runs
         .iter()
-        .filter(|run| run.id.as_str() > after)
         .filter_map(|run| Some((run.id.as_str(), link_in(&run.path)?)))
         .collect();
     let mut tip = head.as_ref().map(|head| head.run.as_str());
     if tip.is_none() {
-        let named: BTreeSet<&str> = (later.values().flatten())
+        let named: BTreeSet<&str> = (links.values().flatten())
             .map(|link| link.run.as_str())
             .collect();
-        tip = later.keys().rfind(|id| !named.contains(**id)).copied();
+        tip = links.keys().rfind(|id| !named.contains(**id)).copied();
     }
-    let mut left = later.len();
-    while let Some((id, _)) = later
+    // What follows the head: its process died before it was the head itself. Its id may sort before
+    // the head's, where both are of one second or the clock was set back.
+    let mut left = links.len();
+    while let Some((id, _)) = links
         .iter()
         .find(|(_, link)| link.as_ref().map(|link| link.run.as_str()) == tip && tip.is_some())
         .filter(|_| left > 0)

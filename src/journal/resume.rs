@@ -13,12 +13,17 @@ use super::{
 
 impl JournalWriter {
     /// Goes on with the journal of a run whose process has died. A torn last line is cut off, and
-    /// the first new event (a note) says so; what was left unfinished beside it is removed.
+    /// the first new event (a note) says so; what was left unfinished beside it is removed. Where
+    /// there is no whole line at all, `first` gives the one to begin with.
     ///
     /// # Errors
     /// [`JournalError::InUse`] while another process writes it, [`JournalError::Sealed`] where it
     /// has come to its end, and whatever is wrong with its chain.
-    pub fn resume(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
+    pub(super) fn resume<E: From<JournalError>>(
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+        first: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let path = dir.join(JOURNAL_FILE);
         let file = OpenOptions::new()
             .append(true)
@@ -27,9 +32,8 @@ impl JournalWriter {
             .map_err(|e| JournalError::io("opening the journal", &path, e))?;
         lock::hold(&file, &path)?;
         if dir.join(MANIFEST_FILE).symlink_metadata().is_ok() {
-            return Err(JournalError::Sealed {
-                path: path.display().to_string(),
-            });
+            let path = path.display().to_string();
+            return Err(JournalError::Sealed { path }.into());
         }
         let mut reader = JournalReader::open(dir)?;
         for record in &mut reader {
@@ -55,6 +59,9 @@ impl JournalWriter {
             closed: None,
             path,
         };
+        if writer.lines == 0 {
+            first(&mut writer)?;
+        }
         if let Some(torn) = torn {
             writer.append(&Event::Note {
                 host: None,
@@ -94,6 +101,10 @@ mod tests {
     use crate::journal::{Signature, Signed, verify, verify_with};
     use crate::sign::SigningKey;
 
+    fn unchained(_: &mut JournalWriter) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     fn begun(texts: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
         let state = tempfile::tempdir().unwrap();
         let dir = state.path().join("r");
@@ -117,7 +128,7 @@ mod tests {
     #[test]
     fn a_journal_goes_on_where_it_ended() {
         let (_state, dir) = begun(&["a", "b"]);
-        let mut writer = JournalWriter::resume(&dir, clock()).unwrap();
+        let mut writer = JournalWriter::resume(&dir, clock(), unchained).unwrap();
         assert_eq!(writer.append(&note("c")).unwrap().seq, 3);
         writer.finish().unwrap();
         assert_eq!(texts(&dir), ["a", "b", "c"]);
@@ -134,7 +145,7 @@ mod tests {
             std::fs::write(&path, &whole[..length]).unwrap();
             let lines = whole[..length].iter().filter(|b| **b == b'\n').count();
             let torn = whole[length - 1] != b'\n';
-            let mut writer = JournalWriter::resume(&dir, clock()).unwrap();
+            let mut writer = JournalWriter::resume(&dir, clock(), unchained).unwrap();
             writer.append(&note("c")).unwrap();
             let told = texts(&dir);
             assert_eq!(told.len(), lines + 1 + usize::from(torn), "{length}");
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn an_empty_journal_can_be_taken_up() {
         let (_state, dir) = begun(&[]);
-        let mut writer = JournalWriter::resume(&dir, clock()).unwrap();
+        let mut writer = JournalWriter::resume(&dir, clock(), unchained).unwrap();
         assert_eq!(writer.append(&note("a")).unwrap().seq, 1);
     }
 
@@ -159,7 +170,7 @@ mod tests {
         let changed = text.replace("\"a\"", "\"A\"");
         std::fs::write(&path, &changed).unwrap();
         assert!(matches!(
-            JournalWriter::resume(&dir, clock()),
+            JournalWriter::resume(&dir, clock(), unchained),
             Err(JournalError::BrokenLink { line: 2, .. })
         ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), changed);
@@ -168,12 +179,12 @@ mod tests {
     #[test]
     fn a_sealed_run_is_not_taken_up() {
         let (_state, dir) = begun(&["a"]);
-        JournalWriter::resume(&dir, clock())
+        JournalWriter::resume(&dir, clock(), unchained)
             .unwrap()
             .finish()
             .unwrap();
         assert!(matches!(
-            JournalWriter::resume(&dir, clock()),
+            JournalWriter::resume(&dir, clock(), unchained),
             Err(JournalError::Sealed { .. })
         ));
     }
@@ -183,30 +194,30 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let dir = state.path().join("r");
         let first = JournalWriter::create(&dir, clock()).unwrap();
-        let error = JournalWriter::resume(&dir, clock()).err().unwrap();
+        let error = JournalWriter::resume(&dir, clock(), unchained).err().unwrap();
         let us = format!("process {} writes", std::process::id());
         assert!(error.to_string().contains(&us), "{error}");
         drop(first);
-        let second = JournalWriter::resume(&dir, clock()).unwrap();
+        let second = JournalWriter::resume(&dir, clock(), unchained).unwrap();
         assert!(matches!(
-            JournalWriter::resume(&dir, clock()),
+            JournalWriter::resume(&dir, clock(), unchained),
             Err(JournalError::InUse { .. })
         ));
         drop(second);
-        JournalWriter::resume(&dir, clock()).unwrap();
+        JournalWriter::resume(&dir, clock(), unchained).unwrap();
     }
 
     #[test]
     fn what_was_left_unfinished_goes_and_what_was_finished_stays() {
         let (_state, dir) = begun(&["a"]);
         {
-            let mut writer = JournalWriter::resume(&dir, clock()).unwrap();
+            let mut writer = JournalWriter::resume(&dir, clock(), unchained).unwrap();
             writer.put_file("web.json", b"abc").unwrap();
         }
         // It died while it wrote a file, and after it had signed a manifest.
         std::fs::write(dir.join(format!("{UNFINISHED}x")), "ab").unwrap();
         std::fs::write(dir.join(SIGNATURE_FILE), "of another manifest").unwrap();
-        let mut writer = JournalWriter::resume(&dir, clock()).unwrap();
+        let mut writer = JournalWriter::resume(&dir, clock(), unchained).unwrap();
         // The same again is no harm; something else is.
         writer.put_file("web.json", b"abc").unwrap();
         assert!(writer.put_file("web.json", b"abd").is_err());
@@ -226,7 +237,7 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"no JSON\n").unwrap();
         assert!(matches!(
-            JournalWriter::resume(&dir, clock()),
+            JournalWriter::resume(&dir, clock(), unchained),
             Err(JournalError::NotAnEvent { line: 2, .. })
         ));
     }

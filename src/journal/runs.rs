@@ -159,15 +159,26 @@ impl Runs {
             .map_err(|e| JournalError::io("making the folder for runs", &self.dir, e))?;
         // Held until this returns: two that begin at once follow each other.
         let _lock = self.lock_chain()?;
-        let former = chain::next_link(&self.state, &self.list()?)?;
+        let runs = self.list()?;
         let (id, mut writer) = self.make(clock, random)?;
+        self.chain(&id, &runs, &mut writer)?;
+        Ok((id, writer))
+    }
+
+    /// Writes a run's first line, and that it is the last. Call it with the chain's lock held.
+    fn chain(
+        &self,
+        id: &str,
+        runs: &[RunFolder],
+        writer: &mut JournalWriter,
+    ) -> Result<(), JournalError> {
+        let former = chain::next_link(&self.state, runs)?;
         writer.append(&Event::Chained { former })?;
         let head = Head {
-            run: id.clone(),
+            run: id.to_owned(),
             first_line: writer.last_hash().to_owned(),
         };
-        chain::write_head(&self.state, &head)?;
-        Ok((id, writer))
+        chain::write_head(&self.state, &head)
     }
 
     fn lock_chain(&self) -> Result<std::fs::File, JournalError> {
@@ -205,14 +216,17 @@ impl Runs {
     }
 
     /// Takes up a run whose process has died: which one it is, and its journal. See
-    /// [`JournalWriter::resume`].
+    /// [`JournalWriter::resume`]. One that died before its first line joins the chain now.
     pub fn resume(
         &self,
         wanted: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<(RunFolder, JournalWriter), RunsError> {
         let folder = self.find(wanted)?;
-        let writer = JournalWriter::resume(&folder.path, clock)?;
+        let writer = JournalWriter::resume(&folder.path, clock, |writer| {
+            let _lock = self.lock_chain()?;
+            Ok::<_, RunsError>(self.chain(&folder.id, &self.list()?, writer)?)
+        })?;
         Ok((folder, writer))
     }
 

@@ -231,6 +231,31 @@ fn a_process_that_dies_while_it_begins_leaves_no_gap() {
 }
 
 #[test]
+fn what_died_before_its_first_line_joins_the_chain_when_it_is_taken_up() {
+    for torn in ["", "{\"seq\":1,"] {
+        let site = Site::new();
+        let a = site.sealed();
+        // Its id is from before the chain's end, as that of a death in the same second may be.
+        let dead = "20261120-073500-aaaa";
+        drop(JournalWriter::create(&site.dir(dead), site.clock.clone()).unwrap());
+        std::fs::write(site.dir(dead).join(JOURNAL_FILE), torn).unwrap();
+        let b = site.sealed();
+        assert_eq!(site.link(&b).unwrap().run, a);
+        let head = std::fs::read(site.path.join(HEAD_FILE)).unwrap();
+        let (_, mut writer) = site.runs.resume(dead, site.clock.clone()).unwrap();
+        writer.append(&note("x")).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(site.link(dead).unwrap().run, b);
+        assert_eq!(site.problems(), Vec::<String>::new());
+        // It died again, before the chain's end was written.
+        std::fs::write(site.path.join(HEAD_FILE), head).unwrap();
+        let c = site.sealed();
+        assert_eq!(site.link(&c).unwrap().run, dead);
+        assert_eq!(site.problems(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn many_that_begin_at_once_follow_each_other() {
     let site = Site::new();
     std::thread::scope(|scope| {
