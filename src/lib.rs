@@ -2,10 +2,12 @@
 //!
 //! The rooms, lowest first; an arrow (`use`) may only point down (`tests/architecture.rs`):
 //! `model`, `shell`, `sign` → `document`, `journal`, `reach`, `lab` → `host`, `backup` → `drill` →
-//! `report` → `cli`.
+//! `cloud`, `report` → `cli`.
 
 pub mod backup;
 pub mod cli;
+#[cfg(feature = "aws")]
+pub mod cloud;
 pub mod document;
 pub mod drill;
 pub mod host;

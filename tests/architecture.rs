@@ -22,12 +22,18 @@ const ROOMS: &[(&str, &[&str])] = &[
             "model", "shell", "sign", "document", "journal", "reach", "host", "backup",
         ],
     ),
+    (
+        "cloud",
+        &[
+            "model", "shell", "sign", "document", "journal", "reach", "host", "backup", "drill",
+        ],
+    ),
     ("report", &["model", "shell", "sign", "journal"]),
     (
         "cli",
         &[
             "model", "shell", "sign", "document", "journal", "reach", "lab", "host", "backup",
-            "drill", "notify", "report",
+            "drill", "cloud", "notify", "report",
         ],
     ),
 ];
@@ -40,6 +46,7 @@ const PURE: &[&str] = &[
     "src/backup/archive/manifest.rs",
     "src/backup/judge.rs",
     "src/backup/judge",
+    "src/cloud/names.rs",
     "src/backup/name.rs",
     "src/drill/plan.rs",
     "src/drill/timeline.rs",

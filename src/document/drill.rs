@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::playbook::Span;
 use super::policy::{ByteSize, Notify};
+use aws::{AwsRestore, AwsScratch, ItemsProof, ObjectsProof};
+
+pub mod aws;
 
 /// A drill playbook.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,8 +28,10 @@ pub struct Drill {
     /// RPO is reckoned from it; the RTO clock starts when the drill does.
     #[serde(default)]
     pub disaster: Option<String>,
-    /// The backup policy, relative to this file.
-    pub policy: String,
+    /// The backup policy, relative to this file. A drill in AWS that opens no archives of ours has
+    /// none.
+    #[serde(default)]
+    pub policy: Option<String>,
     /// Files with age identities or SSH private keys. Besides these, `SEAWALL_AGE_IDENTITY`.
     #[serde(default)]
     pub identities: Vec<String>,
@@ -63,14 +68,21 @@ pub struct Lost {
     /// Stores of the policy that are lost too: the places named here.
     #[serde(default)]
     pub places: Vec<String>,
+    /// Regions of AWS, e.g. `eu-west-1`. No request goes there.
+    #[serde(default)]
+    pub regions: Vec<String>,
 }
 
-/// Where the drill restores to, and nothing else lives.
+/// Where the drill restores to, and nothing else lives: `directory` or `aws`, one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scratch {
     /// A private directory, made by the drill and wiped at its end.
-    pub directory: String,
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// A region of AWS.
+    #[serde(default)]
+    pub aws: Option<AwsScratch>,
     /// What must be free there before the drill starts.
     #[serde(default)]
     pub free: Option<ByteSize>,
@@ -101,7 +113,18 @@ pub struct Assumed {
     pub why: String,
 }
 
-/// One thing that is recovered: by `restore` or by `start`, one of them.
+impl Scratch {
+    /// In words: the directory, or the account and the region.
+    pub fn shown(&self) -> String {
+        match (&self.directory, &self.aws) {
+            (_, Some(aws)) => format!("AWS account {}, {}", aws.account, aws.region),
+            (Some(directory), None) => directory.clone(),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+/// One thing that is recovered: by `restore`, by `start` or by `aws`, one of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -113,6 +136,9 @@ pub struct Step {
     pub restore: Option<Restore>,
     #[serde(default)]
     pub start: Option<Start>,
+    /// Of a drill in AWS.
+    #[serde(default)]
+    pub aws: Option<AwsRestore>,
     #[serde(default)]
     pub objectives: Objectives,
     /// After so long the step has failed. Default: 4h.
@@ -138,9 +164,12 @@ pub struct Restore {
     /// `latest` (before the disaster), `random` (of those that are kept), or a backup's name.
     #[serde(default = "latest")]
     pub pick: String,
-    /// A name within the scratch.
+    /// A name within the scratch. With `onto`: a path on that instance.
     #[serde(default)]
     pub directory: Option<String>,
+    /// Of a drill in AWS: the step whose instance the archive is unpacked on, over SSH.
+    #[serde(default)]
+    pub onto: Option<String>,
     /// A database in a throwaway PostgreSQL server within the scratch.
     #[serde(default)]
     pub postgresql: Option<IntoPostgresql>,
@@ -207,6 +236,10 @@ pub struct Health {
 pub struct Proof {
     /// What it shows, in a few words; unique within the step.
     pub proof: String,
+    /// In AWS: the step on whose instance it is carried out. Default: the step's own, or the one
+    /// that it is unpacked onto, attached to or mounted on.
+    #[serde(default)]
+    pub on: Option<String>,
     /// Every restored file is compared with the backup's own manifest. `true`.
     #[serde(default)]
     pub manifest: Option<bool>,
@@ -228,6 +261,12 @@ pub struct Proof {
     /// A restored host meets a baseline.
     #[serde(default)]
     pub meets: Option<MeetsProof>,
+    /// Of a restored bucket.
+    #[serde(default)]
+    pub objects: Option<ObjectsProof>,
+    /// Of a restored table.
+    #[serde(default)]
+    pub items: Option<ItemsProof>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -297,7 +336,10 @@ pub struct GitProof {
 pub struct MeetsProof {
     /// A playbook with baselines, relative to this file.
     pub playbook: String,
-    /// The inventory that says how to reach it, relative to this file.
-    pub inventory: String,
-    pub host: String,
+    /// The inventory that says how to reach it, relative to this file. In AWS the instance is
+    /// reached as the drill reaches it, and this is left out.
+    #[serde(default)]
+    pub inventory: Option<String>,
+    #[serde(default)]
+    pub host: Option<String>,
 }

@@ -11,7 +11,7 @@ use super::playbook::Span;
 use super::scalar::as_text;
 
 /// A backup policy.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Its name, e.g. `nightly`.

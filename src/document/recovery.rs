@@ -22,7 +22,7 @@ pub struct LoadedPolicy {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// A drill that is sound, with the policy that it names.
+/// A drill that is sound, with the policy that it names; where it names none, an empty one.
 #[derive(Clone, Debug)]
 pub struct LoadedDrill {
     pub drill: Drill,
@@ -76,19 +76,21 @@ pub fn load_drill(path: &Path, files: &dyn Files) -> Result<LoadedDrill, Vec<Dia
         checks::policy(document, &mut shelf.found);
     }
     let drill = typed::<Drill>(&document, &mut shelf.found);
-    let policy = policy_document
-        .as_ref()
-        .and_then(|document| typed::<Policy>(document, &mut shelf.found));
+    let policy = match &policy_document {
+        Some(document) => typed::<Policy>(document, &mut shelf.found),
+        None => Some(Policy::default()),
+    };
     let warnings = warnings_only(shelf.found)?;
-    let (Some(drill), Some(policy), Some(policy_document)) = (drill, policy, policy_document)
-    else {
+    let (Some(drill), Some(policy)) = (drill, policy) else {
         return Err(warnings);
     };
     Ok(LoadedDrill {
         drill,
         path: document.source.name.clone(),
         policy,
-        policy_path: policy_document.source.name.clone(),
+        policy_path: policy_document
+            .map(|document| document.source.name.clone())
+            .unwrap_or_default(),
         documents: shelf.hashes,
         warnings,
     })

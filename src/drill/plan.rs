@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::LoadedDrill;
+use crate::document::drill::aws::AwsRestore;
 use crate::document::drill::{Drill, Proof, Restore, Step};
 use crate::document::policy::Policy;
 use crate::journal::{AssumedNote, DrillEvent, StepNote};
@@ -131,6 +132,7 @@ impl Plan {
         let mut off_limits = drill.lost.paths.clone();
         off_limits.extend(drill.lost.hosts.clone());
         off_limits.extend(drill.lost.places.iter().map(|p| format!("the place {p}")));
+        off_limits.extend(drill.lost.regions.iter().map(|r| format!("the region {r}")));
         DrillEvent::Declared {
             run: run.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -142,7 +144,7 @@ impl Plan {
             by: by.to_owned(),
             lost: drill.lost.what.clone(),
             off_limits,
-            scratch: drill.scratch.directory.clone(),
+            scratch: drill.scratch.shown(),
             rto_target_ms: drill.objectives.rto.map(|s| millis(s.0)),
             rpo_target_ms: drill.objectives.rpo.map(|s| millis(s.0)),
             assumed: drill
@@ -169,9 +171,9 @@ fn note(step: &Step) -> StepNote {
     StepNote {
         step: step.step.clone(),
         needs: step.needs.clone(),
-        kind: match step.restore {
-            Some(_) => "restore".to_owned(),
-            None => "start".to_owned(),
+        kind: match step.start {
+            Some(_) => "start".to_owned(),
+            None => "restore".to_owned(),
         },
         what: what(step),
         rto_target_ms: step.objectives.rto.map(|s| millis(s.0)),
@@ -190,9 +192,46 @@ pub fn what(step: &Step) -> String {
         };
         return format!("{from}, into {}", whereto(restore));
     }
+    if let Some(aws) = &step.aws {
+        return match &aws.resource {
+            Some(resource) => format!("{}, as {}", clean(resource, 200), what_in_aws(aws)),
+            None => what_in_aws(aws),
+        };
+    }
     match &step.start {
         Some(start) => format!("start {}", clean(&start.run.join(" "), 120)),
         None => "nothing".to_owned(),
+    }
+}
+
+/// What a recovery point is restored as, in words.
+pub fn what_in_aws(aws: &AwsRestore) -> String {
+    if aws.volume.is_some() {
+        "an EBS volume".to_owned()
+    } else if let Some(instance) = &aws.instance {
+        format!("an EC2 instance ({})", clean(&instance.kind, 40))
+    } else if let Some(fresh) = &aws.fresh {
+        format!(
+            "a new EC2 instance ({}) of {}",
+            clean(&fresh.kind, 40),
+            clean(&fresh.image, 60)
+        )
+    } else if aws.rds.is_some() {
+        "an RDS instance".to_owned()
+    } else if let Some(aurora) = &aws.aurora {
+        format!(
+            "an Aurora cluster with {} of {}",
+            aurora.instances,
+            clean(&aurora.class, 40)
+        )
+    } else if aws.s3.is_some() {
+        "an S3 bucket".to_owned()
+    } else if aws.dynamodb.is_some() {
+        "a DynamoDB table".to_owned()
+    } else if aws.efs.is_some() {
+        "an EFS file system".to_owned()
+    } else {
+        "nothing".to_owned()
     }
 }
 
@@ -202,6 +241,8 @@ pub fn whereto(restore: &Restore) -> String {
         format!("the PostgreSQL database {}", database.database)
     } else if let Some(name) = &restore.repository {
         format!("the repository {name}")
+    } else if let (Some(name), Some(step)) = (&restore.directory, &restore.onto) {
+        format!("{name} on the instance of {step}")
     } else if let Some(name) = &restore.directory {
         format!("the directory {name}")
     } else {
@@ -227,6 +268,10 @@ pub fn kind(proof: &Proof) -> &'static str {
         "git"
     } else if proof.meets.is_some() {
         "meets"
+    } else if proof.objects.is_some() {
+        "objects"
+    } else if proof.items.is_some() {
+        "items"
     } else {
         "nothing"
     }

@@ -152,6 +152,16 @@ pub trait Provider: Send + Sync {
         made: &'a [LedgerEntry],
     ) -> Pending<'a, Result<(), String>>;
 
+    /// All of these are about to be destroyed, in this order. What takes long and can go on side by
+    /// side may be begun now; [`Provider::destroy`] is asked for each all the same.
+    fn begin_destroying<'a>(
+        &'a self,
+        _drill: &'a DrillContext,
+        _entries: &'a [LedgerEntry],
+    ) -> Pending<'a, ()> {
+        Box::pin(async {})
+    }
+
     /// Destroys what a ledger entry names, whether or not it was ever made, and looks whether it is
     /// gone. Doing it twice is no error.
     fn destroy<'a>(
@@ -175,4 +185,9 @@ pub trait Provider: Send + Sync {
 
     /// What was used and what was refused since the last call.
     fn watched(&self) -> Watched;
+
+    /// How many requests were made for whom, in all.
+    fn requests(&self) -> std::collections::BTreeMap<String, u64> {
+        std::collections::BTreeMap::new()
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::drill::{DrillPhase, Ended, ProofOutcome, Verdict};
+use crate::model::drill::{DrillPhase, Ended, Milestone, ProofOutcome, Verdict};
 
 /// One thing that happened in a drill. `at_ms`: see [`crate::model::drill`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +20,7 @@ pub enum DrillEvent {
         /// The drill's name: runs of one name are one history.
         drill: String,
         title: String,
-        /// `local`, later `aws`.
+        /// `local` or `aws`.
         provider: String,
         /// The drill's document, as the path that was given.
         playbook: String,
@@ -148,6 +148,27 @@ pub enum DrillEvent {
         reason: Option<String>,
         at_ms: u64,
     },
+    /// What was restored came so far. In a cloud a thing can be there long before it can be used,
+    /// and can be used before all of its data has come: `works` is when the step's proofs had
+    /// passed, and stands in its end.
+    Reached {
+        step: String,
+        attempt: u32,
+        milestone: Milestone,
+        /// What said so, in words; of `cold`, how far it had come.
+        detail: String,
+        at_ms: u64,
+    },
+    /// Something is not as the document asked for, though the document allows it: another instance
+    /// type.
+    Substituted {
+        step: String,
+        wanted: String,
+        taken: String,
+        why: String,
+    },
+    /// How many requests were made for whom; at the end.
+    Requests { by: BTreeMap<String, u64> },
     /// Something makes what was measured doubtful: the verdict is not `met`.
     Doubted {
         /// `None`: the whole drill.

@@ -25,10 +25,25 @@ pub enum DrillPhase {
     Decrypt,
     /// Into a database, or cloning a bundle.
     Load,
-    /// A service, until it is healthy.
+    /// A service, until it is healthy; what a restored thing needs to be used (instances of a
+    /// cluster, a mount).
     Start,
+    /// Waiting until every block of a volume has been fetched.
+    Hydrate,
     /// The proofs.
     Verify,
+}
+
+/// How far a restored thing in a cloud has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Milestone {
+    /// The service says that it is there.
+    Available,
+    /// All of its data has come.
+    Initialised,
+    /// When the drill ended, not all of its data had come: what was measured is of a cold thing.
+    Cold,
 }
 
 /// How a phase, or a whole step, ended.

@@ -66,7 +66,7 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> St
     line(format!("disaster    {when}"));
     line(format!(
         "scratch     {}",
-        clean(&drill.scratch.directory, 200)
+        clean(&drill.scratch.shown(), 200)
     ));
     line(format!("objectives  {}", objectives(&drill.objectives)));
     for assumed in &drill.assumed {

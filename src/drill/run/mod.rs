@@ -124,7 +124,7 @@ impl Run {
         DrillContext {
             run: self.setup.run.clone(),
             disaster,
-            scratch: self.setup.plan.drill.scratch.directory.clone().into(),
+            scratch: self.setup.plan.drill.scratch.shown().into(),
             ledger: self.book.ledger.clone(),
         }
     }
@@ -265,6 +265,11 @@ async fn conclude(
             let (left, written) = teardown::all(run, context).await;
             keep(written);
             keep(run.book.watch(run.provider()));
+            let by = run.provider().requests();
+            if !by.is_empty() {
+                let by = by.into_iter().map(|(who, n)| (clean(&who, 80), n)).collect();
+                keep(run.book.plain(&Event::Drill(DrillEvent::Requests { by })));
+            }
             let event = DrillEvent::Swept { left: left.clone() };
             keep(run.book.plain(&Event::Drill(event)));
             left

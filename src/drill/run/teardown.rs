@@ -27,6 +27,7 @@ pub(super) async fn all(
         }
     };
     let standing = standing(run, |_| true);
+    begin(run, context, &standing).await;
     let mut stubborn = Vec::new();
     for entry in standing {
         match destroy(run, context, &entry).await {
@@ -69,7 +70,9 @@ pub(super) async fn of_steps(
     steps: &[String],
 ) -> Result<(), JournalError> {
     let theirs = |entry: &LedgerEntry| entry.step.as_ref().is_some_and(|s| steps.contains(s));
-    for entry in standing(run, theirs) {
+    let entries = standing(run, theirs);
+    begin(run, context, &entries).await;
+    for entry in entries {
         match destroy(run, context, &entry).await {
             Ok(()) => run.book.ledger.gone(&entry.token)?,
             Err(reason) => run.book.ledger.not_gone(&entry.token, &reason)?,
@@ -84,6 +87,12 @@ fn standing(run: &Run, which: impl Fn(&LedgerEntry) -> bool) -> Vec<LedgerEntry>
     entries.retain(|entry| !entry.gone && which(entry));
     entries.reverse();
     entries
+}
+
+/// What it does not begin is done one by one.
+async fn begin(run: &Run, context: &DrillContext, entries: &[LedgerEntry]) {
+    let begun = run.provider().begin_destroying(context, entries);
+    let _ = tokio::time::timeout(LIMIT, begun).await;
 }
 
 async fn destroy(run: &Run, context: &DrillContext, entry: &LedgerEntry) -> Result<(), String> {

@@ -17,12 +17,13 @@ pub fn phase_word(phase: DrillPhase) -> &'static str {
         DrillPhase::Decrypt => "decrypt",
         DrillPhase::Load => "load",
         DrillPhase::Start => "start",
+        DrillPhase::Hydrate => "hydrate",
         DrillPhase::Verify => "verify",
     }
 }
 
 /// The phases in the order of a step.
-pub const PHASES: [DrillPhase; 9] = [
+pub const PHASES: [DrillPhase; 10] = [
     DrillPhase::Wait,
     DrillPhase::Locate,
     DrillPhase::Provision,
@@ -31,6 +32,7 @@ pub const PHASES: [DrillPhase; 9] = [
     DrillPhase::Restore,
     DrillPhase::Load,
     DrillPhase::Start,
+    DrillPhase::Hydrate,
     DrillPhase::Verify,
 ];
 
@@ -45,6 +47,7 @@ pub fn phase_doing(phase: DrillPhase) -> &'static str {
         DrillPhase::Decrypt => "decrypting",
         DrillPhase::Load => "loading",
         DrillPhase::Start => "starting",
+        DrillPhase::Hydrate => "hydrating",
         DrillPhase::Verify => "verifying",
     }
 }

@@ -37,10 +37,13 @@ impl Recorder for Unheard {
 
 pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
     let by = view.work.by();
+    let (Some(list), Some(name)) = (&demand.inventory, &demand.host) else {
+        return Err("`meets` here needs an `inventory` and a `host` of it".into());
+    };
     let guard = &view.work.inner.guard;
     let (playbook, list) = (
         beside(view, &demand.playbook),
-        beside(view, &demand.inventory),
+        beside(view, list),
     );
     for path in [&playbook, &list] {
         guard.path(path, &by).map_err(|e| e.reason)?;
@@ -56,7 +59,7 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
     };
     let loaded: Loaded<AnyResource> =
         load_playbook(&playbook, &loading).map_err(|found| first(&playbook, &found))?;
-    let host = one_host(&inventory, &demand.host)?;
+    let host = one_host(&inventory, name)?;
     let target = jobs::target(host, &inventory);
     if target.via == Via::Local {
         return Err("this machine is not the restored host: reach it with ssh".into());
@@ -72,8 +75,7 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
         target,
     };
     let expected = format!(
-        "{} meets {} ({} rules)",
-        demand.host,
+        "{name} meets {} ({} rules)",
         loaded.playbook.title,
         job.rules.rules.len()
     );

@@ -57,6 +57,10 @@ impl DrillView {
                 met: *met,
                 detail: detail.clone(),
             }),
+            // The milestones, substitutes and requests of a drill in a cloud.
+            DrillEvent::Reached { .. }
+            | DrillEvent::Substituted { .. }
+            | DrillEvent::Requests { .. } => {}
             DrillEvent::Preexisting { text } => self.preexisting.push(text.clone()),
             DrillEvent::ClockStarted {
                 boot_id,
