@@ -7,7 +7,17 @@
 //! JSON in the models' own member names; a time is a number of seconds.
 //!
 //! - `server`: HTTP, signatures, the log of requests. `clock`: its own, faster clock.
-//! - `script`: what goes wrong when. `world`: what there is, per account and region.
+//! - `script`: what goes wrong when. `seed`: what is there at the beginning. `world`: what there is,
+//!   per account and region.
 //! - `ec2`, `backup`, `rds`, `dynamodb`, `efs`, `kms`, `sts`, `quotas`: the handlers.
 
+pub mod backup;
+pub mod dynamodb;
+pub mod ec2;
+pub mod efs;
+pub mod kms;
+pub mod quotas;
+pub mod rds;
+pub mod script;
+pub mod sts;
 pub mod world;

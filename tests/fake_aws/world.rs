@@ -1,6 +1,11 @@
 //! What there is, per account and region, and how a handler is called.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
+
+use super::script::Script;
+use super::{backup, dynamodb, ec2, efs, kms, quotas, rds};
 
 /// One request, decoded by the service's model.
 #[derive(Clone, Debug)]
@@ -38,3 +43,81 @@ impl Refusal {
 }
 
 pub type Answer = Result<Value, Refusal>;
+
+/// All of it.
+#[derive(Default)]
+pub struct World {
+    /// (account, region) → what is there.
+    pub regions: BTreeMap<(String, String), Region>,
+    pub script: Script,
+    /// Where a real S3 server is, for restored buckets: `http://127.0.0.1:8333`.
+    pub s3: Option<String>,
+    /// When the double's clock began, in its own seconds since 1970.
+    pub began: f64,
+    ids: u64,
+}
+
+/// One region of one account.
+#[derive(Default)]
+pub struct Region {
+    pub backup: backup::State,
+    pub ec2: ec2::State,
+    pub rds: rds::State,
+    pub dynamodb: dynamodb::State,
+    pub efs: efs::State,
+    pub kms: kms::State,
+    pub quotas: quotas::State,
+}
+
+impl World {
+    pub fn region(&mut self, call: &Call) -> &mut Region {
+        self.region_of(&call.account, &call.region)
+    }
+
+    pub fn region_of(&mut self, account: &str, region: &str) -> &mut Region {
+        let key = (account.to_owned(), region.to_owned());
+        self.regions.entry(key).or_default()
+    }
+
+    /// `vol-0123456789abcdef0`
+    pub fn new_id(&mut self, prefix: &str) -> String {
+        self.ids += 1;
+        let mixed = self.ids.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        format!("{prefix}-0{mixed:016x}")
+    }
+
+    /// What a drill has made and is still there, each as `kind id` (things that were seeded left
+    /// out; terminated instances too).
+    pub fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for ((account, name), region) in &self.regions {
+            let mut here = Vec::new();
+            region.ec2.left(&mut here);
+            region.backup.left(&mut here);
+            region.rds.left(&mut here);
+            region.dynamodb.left(&mut here);
+            region.efs.left(&mut here);
+            left.extend(here.into_iter().map(|one| format!("{account} {name} {one}")));
+        }
+        left
+    }
+}
+
+/// A handler for each service.
+pub fn handle(world: &mut World, call: &Call) -> Answer {
+    match call.service.as_str() {
+        "backup" => backup::handle(world, call),
+        "ec2" => ec2::handle(world, call),
+        "rds" => rds::handle(world, call),
+        "dynamodb" => dynamodb::handle(world, call),
+        "elasticfilesystem" => efs::handle(world, call),
+        "kms" => kms::handle(world, call),
+        "sts" => super::sts::handle(world, call),
+        "servicequotas" => quotas::handle(world, call),
+        other => Err(Refusal::new(
+            404,
+            "UnknownService",
+            format!("this double has no {other}"),
+        )),
+    }
+}
