@@ -9,8 +9,10 @@
 //! - `server`: HTTP, signatures, the log of requests. `clock`: its own, faster clock.
 //! - `script`: what goes wrong when. `seed`: what is there at the beginning. `world`: what there is,
 //!   per account and region.
+//! - `ask`: what the handlers share.
 //! - `ec2`, `backup`, `rds`, `dynamodb`, `efs`, `kms`, `sts`, `quotas`: the handlers.
 
+pub mod ask;
 pub mod backup;
 pub mod dynamodb;
 pub mod ec2;
@@ -19,5 +21,6 @@ pub mod kms;
 pub mod quotas;
 pub mod rds;
 pub mod script;
+pub mod seed;
 pub mod sts;
 pub mod world;

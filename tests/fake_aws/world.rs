@@ -105,6 +105,8 @@ impl World {
 
 /// A handler for each service.
 pub fn handle(world: &mut World, call: &Call) -> Answer {
+    // What restore jobs have made by now is there, whichever service is asked.
+    backup::advance(world, &call.account, &call.region, call.now);
     match call.service.as_str() {
         "backup" => backup::handle(world, call),
         "ec2" => ec2::handle(world, call),
