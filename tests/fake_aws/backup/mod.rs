@@ -13,7 +13,7 @@ mod make;
 mod metadata;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use make::advance;
 pub use state::{Point, State, Vault};

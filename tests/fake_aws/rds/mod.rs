@@ -7,7 +7,7 @@ mod instances;
 mod restore;
 mod snapshots;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
