@@ -61,11 +61,8 @@ fn a_file_system_is_mounted_and_goes() {
 #[test]
 fn a_mount_target_is_not_found_at_once() {
     let mut world = world();
+    let (subnets, _) = network(&mut world);
     world.script.consistency_s = 30.0;
-    let subnets = {
-        let (subnets, _) = network(&mut world);
-        subnets
-    };
     let metadata = json!({
         "newFileSystem": "true", "Encrypted": "true", "PerformanceMode": "generalPurpose",
         "CreationToken": "drill-1",

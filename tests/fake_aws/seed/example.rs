@@ -19,6 +19,7 @@ const GIB: u64 = 1 << 30;
 /// - The database `orders`, the Aurora cluster `ledger`.
 /// - The bucket `shop-documents` (12 objects), the table `carts` (250 items, key `id`), the file
 ///   system `fs-0000000000000e001`.
+/// - The images `ami-0000000000000f001` (arm64) and `…f002` (x86_64), for fresh instances.
 pub fn example() -> Value {
     json!({"accounts": {ACCOUNT: {"regions": {
         LOST: region(LOST, "prod", json!({"team": "platform"})),
@@ -45,8 +46,16 @@ fn region(name: &str, vault: &str, tags: Value) -> Value {
             "vpc/L-F678F1CE": 5,
             "rds/L-7B6409FD": 40,
         },
-        "ec2": {},
+        "ec2": {"images": [
+            image("ami-0000000000000f001", "debian-12-arm64", "arm64"),
+            image("ami-0000000000000f002", "debian-12-amd64", "x86_64"),
+        ]},
     })
+}
+
+/// Of a stranger's: Debian's account.
+fn image(id: &str, name: &str, architecture: &str) -> Value {
+    json!({"id": id, "name": name, "architecture": architecture, "owner": "136693071363"})
 }
 
 /// What was backed up: its ARN, its type, GiB of data, and what the type needs.

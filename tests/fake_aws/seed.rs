@@ -26,7 +26,7 @@
 //! `seawall:data-time`. With `source_vault` the point is a copy.
 //!
 //! Further words of a point, by its type: EBS `gib`, `snapshot`; EC2 `image`, `snapshot`, `gib`,
-//! `instance_type`, `profile`; RDS and Aurora `engine`, `engine_version`, `class`, `address` and
+//! `instance_type`, `architecture`, `profile`; RDS and Aurora `engine`, `engine_version`, `class`, `address` and
 //! `port` of a real database that the restored one is to be found at; S3 `objects`
 //! (`[{"key", "body" | "size"}]`), `continuous`; DynamoDB `table_key` (`[{"name", "type"}]`),
 //! `items` (in DynamoDB's JSON); of all, `arn`, `status_message`, `cold_at`, `role`, and
@@ -50,7 +50,7 @@ const REGION: &[&str] = &["vaults", "keys", "quotas", "db_classes", "ec2"];
 const VAULT: &[&str] = &["name", "key", "tags", "created", "policy", "lock", "points"];
 const POINT: &[&str] = &[
     "resource", "type", "created", "data_time", "size", "status", "encrypted", "key", "delete_at",
-    "source_vault", "tags", "data_time_tag", "gib", "snapshot", "image", "instance_type", "profile",
+    "source_vault", "tags", "data_time_tag", "gib", "snapshot", "image", "instance_type", "architecture", "profile",
     "engine", "engine_version", "class", "address", "port", "objects", "continuous", "table_key",
     "items", "arn", "status_message", "cold_at", "role", "restore_metadata",
 ];
@@ -107,6 +107,9 @@ fn time(world: &World, value: Option<&Value>) -> Result<Option<f64>, String> {
 fn region(world: &mut World, account: &str, name: &str, spec: &Value) -> Result<(), String> {
     only(spec, REGION, "the region")?;
     let mut in_ec2 = spec.get("ec2").cloned().unwrap_or_else(|| json!({}));
+    if in_ec2.get("zones").is_none() {
+        in_ec2["zones"] = json!(["a", "b", "c"].map(|letter| format!("{name}{letter}")));
+    }
     for service in OWN_KEYS {
         let id = uuid(world).to_lowercase();
         key(world, account, name, &json!({
@@ -265,6 +268,7 @@ fn behind_ec2(point: &Point, is_copy: bool, data: Option<f64>, in_ec2: &mut Valu
             "id": point.word("image"),
             "name": format!("AwsBackup_{volume}"),
             "backup": true,
+            "created": began,
             "source_instance": volume,
             "architecture": point.word("architecture").unwrap_or("arm64"),
             "devices": [{
