@@ -36,7 +36,12 @@ pub fn list(params: &Value, name: &str) -> Vec<String> {
 pub fn tags(params: &Value, name: &str) -> Tags {
     let items = params.get(name).and_then(Value::as_array);
     (items.into_iter().flatten())
-        .map(|tag| (wanted(tag, "Key").to_owned(), wanted(tag, "Value").to_owned()))
+        .map(|tag| {
+            (
+                wanted(tag, "Key").to_owned(),
+                wanted(tag, "Value").to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -93,7 +98,14 @@ pub fn ms(time: f64) -> f64 {
 pub fn uuid(world: &mut World) -> String {
     let (a, b) = (world.new_id("u"), world.new_id("u"));
     let hex = format!("{}{}", &a[3..], &b[3..]);
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    )
 }
 
 /// What EC2 says in the same account and region.

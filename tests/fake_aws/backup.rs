@@ -95,7 +95,9 @@ fn list_vaults(state: &State, params: &Value) -> Answer {
         false => state.vaults.values().map(Vault::describe).collect(),
     };
     let (vaults, next) = paged(all, params)?;
-    Ok(present(json!({"BackupVaultList": vaults, "NextToken": next})))
+    Ok(present(
+        json!({"BackupVaultList": vaults, "NextToken": next}),
+    ))
 }
 
 fn paged(all: Vec<Value>, params: &Value) -> Result<(Vec<Value>, Option<String>), Refusal> {
@@ -120,10 +122,7 @@ fn access_policy(state: &State, params: &Value) -> Answer {
     }
 }
 
-fn tags_of<'a>(
-    state: &'a mut State,
-    arn: &str,
-) -> Result<&'a mut super::ask::Tags, Refusal> {
+fn tags_of<'a>(state: &'a mut State, arn: &str) -> Result<&'a mut super::ask::Tags, Refusal> {
     for vault in state.vaults.values_mut() {
         if vault.arn == arn {
             return Ok(&mut vault.tags);
@@ -153,7 +152,9 @@ fn list_points(state: &State, params: &Value) -> Answer {
         .map(|p| p.describe(vault))
         .collect();
     let (points, next) = paged(all, params)?;
-    Ok(present(json!({"RecoveryPoints": points, "NextToken": next})))
+    Ok(present(
+        json!({"RecoveryPoints": points, "NextToken": next}),
+    ))
 }
 
 fn describe_point(state: &State, call: &Call) -> Answer {
@@ -168,7 +169,10 @@ fn describe_point(state: &State, call: &Call) -> Answer {
 fn newest(state: &State) -> Vec<(&Vault, &Point)> {
     let mut newest: Vec<(&Vault, &Point)> = Vec::new();
     for (vault, point) in state.points() {
-        match newest.iter_mut().find(|(_, p)| p.resource == point.resource) {
+        match newest
+            .iter_mut()
+            .find(|(_, p)| p.resource == point.resource)
+        {
             Some(known) if known.1.created < point.created => *known = (vault, point),
             Some(_) => {}
             None => newest.push((vault, point)),

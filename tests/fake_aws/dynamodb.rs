@@ -93,9 +93,8 @@ impl Table {
                 "RestoreInProgress": self.status(now) == "CREATING",
             })
         });
-        let encryption = (self.kms_key.as_ref()).map(
-            |key| json!({"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}),
-        );
+        let encryption = (self.kms_key.as_ref())
+            .map(|key| json!({"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key}));
         present(json!({
             "TableName": self.name,
             "TableArn": self.arn,
@@ -116,7 +115,9 @@ impl Table {
 
 pub fn handle(world: &mut World, call: &Call) -> Answer {
     let state = &mut world.region(call).dynamodb;
-    state.tables.retain(|_, table| table.gone.is_none_or(|gone| call.now < gone));
+    state
+        .tables
+        .retain(|_, table| table.gone.is_none_or(|gone| call.now < gone));
     let params = &call.params;
     match call.operation.as_str() {
         "DescribeTable" => {
@@ -148,7 +149,11 @@ pub fn handle(world: &mut World, call: &Call) -> Answer {
         "DescribeContinuousBackups" => {
             let name = wanted(params, "TableName");
             state.table(name).map_err(|_| {
-                Refusal::new(400, "TableNotFoundException", format!("Table not found: {name}"))
+                Refusal::new(
+                    400,
+                    "TableNotFoundException",
+                    format!("Table not found: {name}"),
+                )
             })?;
             // A restored table has no point-in-time recovery until somebody asks for it.
             Ok(json!({"ContinuousBackupsDescription": {
@@ -184,7 +189,9 @@ fn delete(state: &mut State, call: &Call) -> Answer {
         return Err(Refusal::new(400, "ResourceInUseException", message));
     }
     if table.protected {
-        return Err(wrong("Resource cannot be deleted as it is currently protected against deletion."));
+        return Err(wrong(
+            "Resource cannot be deleted as it is currently protected against deletion.",
+        ));
     }
     table.gone = Some(call.now + DELETES);
     Ok(json!({"TableDescription": table.describe(call.now)}))
@@ -215,7 +222,10 @@ pub fn backup_creates_table(
         key.push(("id".into(), "S".into(), "HASH".into()));
     }
     let items = point.spec.get("items").and_then(Value::as_array);
-    let arn = format!("arn:aws:dynamodb:{}:{}:table/{name}", call.region, call.account);
+    let arn = format!(
+        "arn:aws:dynamodb:{}:{}:table/{name}",
+        call.region, call.account
+    );
     let table = Table {
         name: name.to_owned(),
         arn: arn.clone(),

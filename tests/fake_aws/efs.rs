@@ -42,8 +42,10 @@ impl State {
     }
 
     fn advance(&mut self, now: f64) {
-        self.systems.retain(|_, system| system.gone.is_none_or(|gone| now < gone));
-        self.targets.retain(|_, target| target.gone.is_none_or(|gone| now < gone));
+        self.systems
+            .retain(|_, system| system.gone.is_none_or(|gone| now < gone));
+        self.targets
+            .retain(|_, target| target.gone.is_none_or(|gone| now < gone));
     }
 }
 
@@ -152,5 +154,7 @@ fn describe(state: &mut State, call: &Call) -> Answer {
         .collect();
     let marker = text(params, "Marker");
     let (systems, next) = page(all, marker, number(params, "MaxItems"), 100, "BadRequest")?;
-    Ok(present(json!({"FileSystems": systems, "Marker": marker, "NextMarker": next})))
+    Ok(present(
+        json!({"FileSystems": systems, "Marker": marker, "NextMarker": next}),
+    ))
 }

@@ -9,7 +9,7 @@
 //! - `server`: HTTP, signatures, the log of requests. `clock`: its own, faster clock.
 //! - `script`: what goes wrong when. `seed`: what is there at the beginning. `world`: what there is,
 //!   per account and region.
-//! - `ask`: what the handlers share.
+//! - `ask`: what the handlers share. `held`: what they hold of EC2's network.
 //! - `ec2`, `backup`, `rds`, `dynamodb`, `efs`, `kms`, `sts`, `quotas`: the handlers.
 
 pub mod ask;
@@ -17,6 +17,7 @@ pub mod backup;
 pub mod dynamodb;
 pub mod ec2;
 pub mod efs;
+pub mod held;
 pub mod kms;
 pub mod quotas;
 pub mod rds;

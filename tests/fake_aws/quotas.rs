@@ -17,29 +17,137 @@ pub struct State {
 
 /// Service, code, name, default, unit. From the quotas' console pages.
 const KNOWN: &[(&str, &str, &str, f64, &str)] = &[
-    ("ec2", "L-1216C47A", "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 5.0, "None"),
-    ("ec2", "L-DB2E81BA", "Running On-Demand G and VT instances", 0.0, "None"),
-    ("ec2", "L-417A185B", "Running On-Demand P instances", 0.0, "None"),
-    ("ec2", "L-7295265B", "Running On-Demand X instances", 0.0, "None"),
-    ("ec2", "L-74FC7D96", "Running On-Demand F instances", 0.0, "None"),
-    ("ec2", "L-1945791B", "Running On-Demand Inf instances", 0.0, "None"),
-    ("ec2", "L-2C3B7624", "Running On-Demand Trn instances", 0.0, "None"),
-    ("ec2", "L-43DA4232", "Running On-Demand High Memory instances", 0.0, "None"),
+    (
+        "ec2",
+        "L-1216C47A",
+        "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+        5.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-DB2E81BA",
+        "Running On-Demand G and VT instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-417A185B",
+        "Running On-Demand P instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-7295265B",
+        "Running On-Demand X instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-74FC7D96",
+        "Running On-Demand F instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-1945791B",
+        "Running On-Demand Inf instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-2C3B7624",
+        "Running On-Demand Trn instances",
+        0.0,
+        "None",
+    ),
+    (
+        "ec2",
+        "L-43DA4232",
+        "Running On-Demand High Memory instances",
+        0.0,
+        "None",
+    ),
     ("ec2", "L-0263D0A3", "EC2-VPC Elastic IPs", 5.0, "None"),
     ("vpc", "L-F678F1CE", "VPCs per Region", 5.0, "None"),
-    ("vpc", "L-A4707A72", "Internet gateways per Region", 5.0, "None"),
-    ("vpc", "L-E79EC296", "VPC security groups per Region", 2500.0, "None"),
-    ("ebs", "L-7A658B76", "Storage for General Purpose SSD (gp3) volumes, in TiB", 50.0, "None"),
-    ("ebs", "L-D18FCD1D", "Storage for General Purpose SSD (gp2) volumes, in TiB", 50.0, "None"),
-    ("ebs", "L-FD252861", "Storage for Provisioned IOPS SSD (io1) volumes, in TiB", 50.0, "None"),
-    ("ebs", "L-09BD8365", "Storage for Provisioned IOPS SSD (io2) volumes, in TiB", 20.0, "None"),
-    ("ebs", "L-309BACF6", "Snapshots per Region", 100000.0, "None"),
+    (
+        "vpc",
+        "L-A4707A72",
+        "Internet gateways per Region",
+        5.0,
+        "None",
+    ),
+    (
+        "vpc",
+        "L-E79EC296",
+        "VPC security groups per Region",
+        2500.0,
+        "None",
+    ),
+    (
+        "ebs",
+        "L-7A658B76",
+        "Storage for General Purpose SSD (gp3) volumes, in TiB",
+        50.0,
+        "None",
+    ),
+    (
+        "ebs",
+        "L-D18FCD1D",
+        "Storage for General Purpose SSD (gp2) volumes, in TiB",
+        50.0,
+        "None",
+    ),
+    (
+        "ebs",
+        "L-FD252861",
+        "Storage for Provisioned IOPS SSD (io1) volumes, in TiB",
+        50.0,
+        "None",
+    ),
+    (
+        "ebs",
+        "L-09BD8365",
+        "Storage for Provisioned IOPS SSD (io2) volumes, in TiB",
+        20.0,
+        "None",
+    ),
+    (
+        "ebs",
+        "L-309BACF6",
+        "Snapshots per Region",
+        100000.0,
+        "None",
+    ),
     ("rds", "L-7B6409FD", "DB instances", 40.0, "None"),
     ("rds", "L-952B80B8", "DB clusters", 40.0, "None"),
     ("rds", "L-48C6BF61", "DB subnet groups", 50.0, "None"),
-    ("dynamodb", "L-F98FE922", "Maximum number of tables", 2500.0, "None"),
-    ("elasticfilesystem", "L-848C634D", "File systems per account", 1000.0, "None"),
-    ("s3", "L-DC2B2D3D", "General purpose buckets", 10000.0, "None"),
+    (
+        "dynamodb",
+        "L-F98FE922",
+        "Maximum number of tables",
+        2500.0,
+        "None",
+    ),
+    (
+        "elasticfilesystem",
+        "L-848C634D",
+        "File systems per account",
+        1000.0,
+        "None",
+    ),
+    (
+        "s3",
+        "L-DC2B2D3D",
+        "General purpose buckets",
+        10000.0,
+        "None",
+    ),
 ];
 
 pub fn handle(world: &mut World, call: &Call) -> Answer {
@@ -48,10 +156,17 @@ pub fn handle(world: &mut World, call: &Call) -> Answer {
     let service = wanted(params, "ServiceCode");
     let code = wanted(params, "QuotaCode");
     let missing = || Refusal::new(400, "NoSuchResourceException", "There is no such quota.");
-    let known = || KNOWN.iter().find(|known| known.0 == service && known.1 == code);
+    let known = || {
+        KNOWN
+            .iter()
+            .find(|known| known.0 == service && known.1 == code)
+    };
     match call.operation.as_str() {
         "GetServiceQuota" => {
-            let value = state.applied.get(&format!("{service}/{code}")).ok_or_else(missing)?;
+            let value = state
+                .applied
+                .get(&format!("{service}/{code}"))
+                .ok_or_else(missing)?;
             let quota = known().ok_or_else(missing)?;
             Ok(json!({"Quota": describe(call, quota, *value)}))
         }

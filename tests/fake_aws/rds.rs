@@ -46,8 +46,10 @@ impl State {
     }
 
     fn advance(&mut self, now: f64) {
-        self.instances.retain(|_, one| one.gone.is_none_or(|gone| now < gone));
-        self.clusters.retain(|_, one| one.gone.is_none_or(|gone| now < gone));
+        self.instances
+            .retain(|_, one| one.gone.is_none_or(|gone| now < gone));
+        self.clusters
+            .retain(|_, one| one.gone.is_none_or(|gone| now < gone));
     }
 
     /// The tags of what an ARN names.

@@ -33,32 +33,71 @@
 //! `restore_metadata`, which is laid over what GetRecoveryPointRestoreMetadata returns. Snapshots
 //! and images that points name are made in EC2 and RDS as well.
 
+mod behind;
 mod example;
 #[cfg(test)]
 mod tests;
 
 pub use example::example;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::ask::{Tags, tag_map, text, uuid};
 use super::backup::{Point, Vault};
 use super::world::World;
-use super::{ec2, kms, rds};
+use super::{ec2, kms};
 
 const REGION: &[&str] = &["vaults", "keys", "quotas", "db_classes", "ec2"];
 const VAULT: &[&str] = &["name", "key", "tags", "created", "policy", "lock", "points"];
 const POINT: &[&str] = &[
-    "resource", "type", "created", "data_time", "size", "status", "encrypted", "key", "delete_at",
-    "source_vault", "tags", "data_time_tag", "gib", "snapshot", "image", "instance_type", "architecture", "profile",
-    "engine", "engine_version", "class", "address", "port", "objects", "continuous", "table_key",
-    "items", "arn", "status_message", "cold_at", "role", "restore_metadata",
+    "resource",
+    "type",
+    "created",
+    "data_time",
+    "size",
+    "status",
+    "encrypted",
+    "key",
+    "delete_at",
+    "source_vault",
+    "tags",
+    "data_time_tag",
+    "gib",
+    "snapshot",
+    "image",
+    "instance_type",
+    "architecture",
+    "profile",
+    "engine",
+    "engine_version",
+    "class",
+    "address",
+    "port",
+    "objects",
+    "continuous",
+    "table_key",
+    "items",
+    "arn",
+    "status_message",
+    "cold_at",
+    "role",
+    "restore_metadata",
 ];
 /// The services that have a key of their own.
-const OWN_KEYS: &[&str] = &["ebs", "rds", "s3", "dynamodb", "elasticfilesystem", "backup"];
+const OWN_KEYS: &[&str] = &[
+    "ebs",
+    "rds",
+    "s3",
+    "dynamodb",
+    "elasticfilesystem",
+    "backup",
+];
 
-/// Puts it into the world, beside what is there.
+/// Puts it into the world, beside what is there. The text `"example"` stands for [`example`].
 pub fn apply(world: &mut World, seed: &Value) -> Result<(), String> {
+    if seed == "example" {
+        return apply(world, &example());
+    }
     only(seed, &["accounts"], "the seed")?;
     for (account, spec) in entries(seed, "accounts") {
         only(spec, &["regions"], account)?;
@@ -81,7 +120,9 @@ fn items<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
 
 /// A word that nobody reads is a mistake.
 fn only(value: &Value, known: &[&str], what: &str) -> Result<(), String> {
-    let map = value.as_object().ok_or_else(|| format!("{what} is no object"))?;
+    let map = value
+        .as_object()
+        .ok_or_else(|| format!("{what} is no object"))?;
     match map.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => Err(format!("{what} has an unknown `{key}`")),
         None => Ok(()),
@@ -112,11 +153,16 @@ fn region(world: &mut World, account: &str, name: &str, spec: &Value) -> Result<
     }
     for service in OWN_KEYS {
         let id = uuid(world).to_lowercase();
-        key(world, account, name, &json!({
-            "arn": format!("arn:aws:kms:{name}:{account}:key/{id}"),
-            "alias": format!("alias/aws/{service}"),
-            "manager": "AWS",
-        }))?;
+        key(
+            world,
+            account,
+            name,
+            &json!({
+                "arn": format!("arn:aws:kms:{name}:{account}:key/{id}"),
+                "alias": format!("alias/aws/{service}"),
+                "manager": "AWS",
+            }),
+        )?;
     }
     for spec in items(spec, "keys") {
         key(world, account, name, spec)?;
@@ -130,23 +176,36 @@ fn region(world: &mut World, account: &str, name: &str, spec: &Value) -> Result<
             key: text(spec, "key").map(str::to_owned),
             created: time(world, spec.get("created"))?.unwrap_or(world.began - 1e7),
             tags: tag_map(spec.get("tags")),
-            lock: spec.get("lock").and_then(Value::as_object).cloned().unwrap_or_default(),
+            lock: spec
+                .get("lock")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
             policy: text(spec, "policy").map(str::to_owned),
             points: Vec::new(),
         };
         for spec in items(spec, "points") {
-            let place = Place { account, region: name };
-            vault.points.push(point(world, &place, &vault, spec, &mut in_ec2)?);
+            let place = Place {
+                account,
+                region: name,
+            };
+            vault
+                .points
+                .push(point(world, &place, &vault, spec, &mut in_ec2)?);
         }
         let state = &mut world.region_of(account, name).backup;
         state.vaults.insert(vault_name.to_owned(), vault);
     }
     let here = world.region_of(account, name);
     for (quota, value) in entries(spec, "quotas") {
-        let value = value.as_f64().ok_or_else(|| format!("the quota {quota} is no number"))?;
+        let value = value
+            .as_f64()
+            .ok_or_else(|| format!("the quota {quota} is no number"))?;
         here.quotas.applied.insert(quota.clone(), value);
     }
-    here.rds.classes.extend(super::ask::list(spec, "db_classes"));
+    here.rds
+        .classes
+        .extend(super::ask::list(spec, "db_classes"));
     ec2::seed(&mut here.ec2, &in_ec2);
     Ok(())
 }
@@ -178,15 +237,23 @@ fn point(
     in_ec2: &mut Value,
 ) -> Result<Point, String> {
     only(spec, POINT, "a point")?;
-    let resource = text(spec, "resource").ok_or("a point has no resource")?.to_owned();
+    let resource = text(spec, "resource")
+        .ok_or("a point has no resource")?
+        .to_owned();
     let kind = text(spec, "type").ok_or("a point has no type")?.to_owned();
     let created = time(world, spec.get("created"))?;
     let created = created.ok_or_else(|| format!("a point of {resource} has no `created`"))?;
     let data = time(world, spec.get("data_time"))?;
     let mut words = spec.clone();
-    let (mut tags, is_copy) = (tag_map(spec.get("tags")), text(spec, "source_vault").is_some());
+    let (mut tags, is_copy) = (
+        tag_map(spec.get("tags")),
+        text(spec, "source_vault").is_some(),
+    );
     if spec.get("data_time_tag").and_then(Value::as_bool) == Some(true) {
-        mark(&mut tags, data.ok_or("`data_time_tag` without `data_time`")?)?;
+        mark(
+            &mut tags,
+            data.ok_or("`data_time_tag` without `data_time`")?,
+        )?;
     }
     for (name, prefix, on) in [("snapshot", "snap", "EBS EC2"), ("image", "ami", "EC2")] {
         if on.split(' ').any(|on| on == kind) && words.get(name).is_none() {
@@ -198,7 +265,10 @@ fn point(
     let job = if is_copy { "copyjob" } else { "job" };
     let low = id.to_lowercase();
     let arn = match kind.as_str() {
-        "EBS" => format!("arn:aws:ec2:{region}::snapshot/{}", word(&words, "snapshot")),
+        "EBS" => format!(
+            "arn:aws:ec2:{region}::snapshot/{}",
+            word(&words, "snapshot")
+        ),
         "EC2" => format!("arn:aws:ec2:{region}::image/{}", word(&words, "image")),
         "RDS" => format!("arn:aws:rds:{region}:{account}:snapshot:awsbackup:{job}-{low}"),
         "Aurora" => {
@@ -214,8 +284,13 @@ fn point(
         status_message: text(spec, "status_message").map(str::to_owned),
         created,
         size: spec.get("size").and_then(Value::as_u64).unwrap_or(1 << 30),
-        encrypted: spec.get("encrypted").and_then(Value::as_bool).unwrap_or(vault.key.is_some()),
-        key: text(spec, "key").map(str::to_owned).or_else(|| vault.key.clone()),
+        encrypted: spec
+            .get("encrypted")
+            .and_then(Value::as_bool)
+            .unwrap_or(vault.key.is_some()),
+        key: text(spec, "key")
+            .map(str::to_owned)
+            .or_else(|| vault.key.clone()),
         source_vault: text(spec, "source_vault").map(str::to_owned),
         delete_at: time(world, spec.get("delete_at"))?,
         cold_at: time(world, spec.get("cold_at"))?,
@@ -228,8 +303,8 @@ fn point(
         spec: words,
     };
     match point.kind.as_str() {
-        "EBS" | "EC2" => behind_ec2(&point, is_copy, data, in_ec2),
-        "RDS" | "Aurora" => behind_rds(world, place, &point, data),
+        "EBS" | "EC2" => behind::in_ec2(&point, is_copy, data, in_ec2),
+        "RDS" | "Aurora" => behind::in_rds(world, place, &point, data),
         _ => {}
     }
     Ok(point)
@@ -243,75 +318,4 @@ fn mark(tags: &mut Tags, data: f64) -> Result<(), String> {
     let time = jiff::Timestamp::from_second(data as i64).map_err(|why| why.to_string())?;
     tags.insert("seawall:data-time".into(), time.to_string());
     Ok(())
-}
-
-/// The snapshot, and the image, that the point stands for. A copy began when it was made; what it
-/// is a copy of began with the data.
-fn behind_ec2(point: &Point, is_copy: bool, data: Option<f64>, in_ec2: &mut Value) {
-    let began = if is_copy { point.created } else { data.unwrap_or(point.created) };
-    let gib = (point.spec.get("gib").and_then(Value::as_u64))
-        .unwrap_or_else(|| point.size.div_ceil(1 << 30));
-    let volume = point.resource.rsplit('/').next().unwrap_or_default();
-    let mut snapshot = Map::new();
-    snapshot.insert("id".into(), json!(point.word("snapshot")));
-    snapshot.insert("size_gib".into(), json!(gib));
-    snapshot.insert("started".into(), json!(began));
-    snapshot.insert("encrypted".into(), json!(point.encrypted));
-    snapshot.insert("key".into(), json!(point.key.as_ref().filter(|_| point.encrypted)));
-    snapshot.insert("backup".into(), json!(true));
-    if point.kind == "EBS" {
-        snapshot.insert("volume".into(), json!(volume));
-    }
-    add(in_ec2, "snapshots", Value::Object(snapshot));
-    if point.kind == "EC2" {
-        add(in_ec2, "images", json!({
-            "id": point.word("image"),
-            "name": format!("AwsBackup_{volume}"),
-            "backup": true,
-            "created": began,
-            "source_instance": volume,
-            "architecture": point.word("architecture").unwrap_or("arm64"),
-            "devices": [{
-                "device": "/dev/xvda",
-                "snapshot": point.word("snapshot"),
-                "size_gib": gib,
-                "encrypted": point.encrypted,
-            }],
-        }));
-    }
-}
-
-fn add(spec: &mut Value, name: &str, item: Value) {
-    match spec.get_mut(name).and_then(Value::as_array_mut) {
-        Some(items) => items.push(item),
-        None => spec[name] = json!([item]),
-    }
-}
-
-/// The snapshot that the point stands for.
-fn behind_rds(world: &mut World, place: &Place<'_>, point: &Point, data: Option<f64>) {
-    let id = point.arn.splitn(7, ':').last().unwrap_or_default().to_owned();
-    let cluster = point.kind == "Aurora";
-    let engine = if cluster { "aurora-postgresql" } else { "postgres" };
-    let source = point.source_vault.as_deref().and_then(|arn| arn.split(':').nth(3));
-    let snapshot = rds::Snapshot {
-        id: id.clone(),
-        arn: point.arn.clone(),
-        cluster,
-        of: point.resource.rsplit(':').next().unwrap_or_default().to_owned(),
-        kind: "awsbackup".into(),
-        engine: point.word("engine").unwrap_or(engine).to_owned(),
-        version: point.word("engine_version").unwrap_or("15.7").to_owned(),
-        created: point.created,
-        original: data.map(|data| data + 30.0),
-        data,
-        storage: point.size.div_ceil(1 << 30),
-        encrypted: point.encrypted,
-        key: point.key.clone().filter(|_| point.encrypted),
-        source_region: source.map(str::to_owned),
-        tags: point.tags.clone(),
-        seeded: true,
-    };
-    let state = &mut world.region_of(place.account, place.region).rds;
-    state.snapshots.insert(id, snapshot);
 }

@@ -97,7 +97,10 @@ impl World {
             region.rds.left(&mut here);
             region.dynamodb.left(&mut here);
             region.efs.left(&mut here);
-            left.extend(here.into_iter().map(|one| format!("{account} {name} {one}")));
+            left.extend(
+                here.into_iter()
+                    .map(|one| format!("{account} {name} {one}")),
+            );
         }
         left
     }
@@ -109,7 +112,10 @@ pub fn handle(world: &mut World, call: &Call) -> Answer {
     backup::advance(world, &call.account, &call.region, call.now);
     match call.service.as_str() {
         "backup" => backup::handle(world, call),
-        "ec2" => ec2::handle(world, call),
+        "ec2" => match super::held::keeps(world, call) {
+            Some(refusal) => Err(refusal),
+            None => ec2::handle(world, call),
+        },
         "rds" => rds::handle(world, call),
         "dynamodb" => dynamodb::handle(world, call),
         "elasticfilesystem" => efs::handle(world, call),

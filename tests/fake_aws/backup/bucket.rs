@@ -31,7 +31,10 @@ pub fn make(bucket: &Bucket) -> Result<(), String> {
 pub fn fill(bucket: &Bucket, point: &Point) -> Result<(), String> {
     let objects = point.spec.get("objects").and_then(Value::as_array);
     for object in objects.into_iter().flatten() {
-        let key = object.get("key").and_then(Value::as_str).unwrap_or("object");
+        let key = object
+            .get("key")
+            .and_then(Value::as_str)
+            .unwrap_or("object");
         let body = match object.get("body").and_then(Value::as_str) {
             Some(body) => body.as_bytes().to_vec(),
             None => {

@@ -22,9 +22,8 @@ pub fn start(world: &mut World, call: &Call) -> Answer {
         let (vault, point) = point(&world.region(call).backup, &asked)?;
         (vault.arn.clone(), point.clone())
     };
-    let there = (world.regions.values()).any(|region| {
-        (region.backup.vaults.values()).any(|vault| vault.arn == to)
-    });
+    let there = (world.regions.values())
+        .any(|region| (region.backup.vaults.values()).any(|vault| vault.arn == to));
     if !there {
         return Err(not_found(format!("Backup vault {to} does not exist.")));
     }

@@ -116,7 +116,10 @@ fn begin(world: &mut World, call: &Call) -> Result<Job, (Refusal, bool)> {
     } else if !role.contains(&format!("::{}:", call.account)) {
         fail_at(&mut job, 0.0, "IAM Role cannot be assumed by AWS Backup.");
     } else if copies_tags && matches!(job.point.kind.as_str(), "S3" | "DynamoDB") {
-        let why = format!("Copying source tags is not supported for {}.", job.point.kind);
+        let why = format!(
+            "Copying source tags is not supported for {}.",
+            job.point.kind
+        );
         fail_at(&mut job, 0.0, &why);
     } else if let Some(why) = metadata::fails(&job.point, &job.metadata) {
         fail_at(&mut job, 0.0, &why);
@@ -173,8 +176,8 @@ pub fn list(state: &State, call: &Call) -> Answer {
     let after = |name: &str, is: f64| number(params, name).is_none_or(|time| is > time);
     let none = text(params, "ByRestoreTestingPlanArn").is_some()
         || text(params, "ByParentJobId").is_some();
-    let by_end = number(params, "ByCompleteBefore").is_some()
-        || number(params, "ByCompleteAfter").is_some();
+    let by_end =
+        number(params, "ByCompleteBefore").is_some() || number(params, "ByCompleteAfter").is_some();
     let all = (state.jobs.iter().rev())
         .filter(|_| !none)
         .filter(|job| {

@@ -142,8 +142,7 @@ fn instance(world: &mut World, job: &mut Job, ready: f64) -> Result<(), String> 
     let region = world.region_of(&job.account, &job.region);
     let mut state = std::mem::take(&mut region.ec2);
     let mut ids = |prefix: &str| world.new_id(prefix);
-    let made =
-        ec2::backup_creates_instance(&mut state, &metadata, &image, ready, &mut ids);
+    let made = ec2::backup_creates_instance(&mut state, &metadata, &image, ready, &mut ids);
     world.region_of(&job.account, &job.region).ec2 = state;
     let id = made.map_err(|refusal| refusal.message)?;
     job.made = Some(arn(job, "ec2", &format!("instance/{id}")));
@@ -177,10 +176,15 @@ fn database(world: &mut World, call: &Call, job: &mut Job, ready: f64) -> Result
 }
 
 fn new_bucket(world: &mut World, job: &mut Job) -> Result<(), String> {
-    let name = job.meta("DestinationBucketName").unwrap_or_default().to_owned();
+    let name = job
+        .meta("DestinationBucketName")
+        .unwrap_or_default()
+        .to_owned();
     let server = (world.s3.clone()).ok_or("this double was given no S3 server")?;
     let bucket = Bucket { server, name };
-    let new = job.meta("NewBucket").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let new = job
+        .meta("NewBucket")
+        .is_some_and(|text| text.eq_ignore_ascii_case("true"));
     if new {
         bucket::make(&bucket)?;
         let state = &mut world.region_of(&job.account, &job.region).backup;
@@ -193,7 +197,9 @@ fn new_bucket(world: &mut World, job: &mut Job) -> Result<(), String> {
 }
 
 fn table(world: &mut World, call: &Call, job: &mut Job, ready: f64) -> Result<(), String> {
-    let name = get(&job.metadata, "targetTableName").unwrap_or_default().to_owned();
+    let name = get(&job.metadata, "targetTableName")
+        .unwrap_or_default()
+        .to_owned();
     let key = get(&job.metadata, "kmsMasterKeyArn").map(str::to_owned);
     let protected = get(&job.metadata, "deletionProtection") == Some("true");
     let made = dynamodb::backup_creates_table(world, call, &job.point, &name, key, protected)?;
@@ -211,10 +217,14 @@ fn file_system(world: &mut World, job: &mut Job) -> Result<(), String> {
     let id = world.new_id("fs");
     let made = efs::FileSystem {
         id: id.clone(),
-        token: get(&job.metadata, "CreationToken").unwrap_or_default().to_owned(),
+        token: get(&job.metadata, "CreationToken")
+            .unwrap_or_default()
+            .to_owned(),
         owner: job.account.clone(),
         arn: arn(job, "elasticfilesystem", &format!("file-system/{id}")),
-        mode: get(&job.metadata, "PerformanceMode").unwrap_or_default().to_owned(),
+        mode: get(&job.metadata, "PerformanceMode")
+            .unwrap_or_default()
+            .to_owned(),
         encrypted: get(&job.metadata, "Encrypted").is_some_and(|e| e.eq_ignore_ascii_case("true")),
         key: get(&job.metadata, "KmsKeyId").map(str::to_owned),
         made: job.flows,
@@ -230,7 +240,11 @@ fn file_system(world: &mut World, job: &mut Job) -> Result<(), String> {
 
 /// Where all data has come.
 fn end(world: &mut World, job: &mut Job) {
-    let id = job.made.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+    let id = job
+        .made
+        .as_deref()
+        .and_then(|arn| arn.rsplit('/').next())
+        .unwrap_or_default();
     let id = id.to_owned();
     let (point, empty) = (&job.point, job.empty);
     match point.kind.as_str() {
@@ -239,7 +253,10 @@ fn end(world: &mut World, job: &mut Job) {
             ec2::backup_fills(state, &id, empty);
         }
         "S3" if !empty => {
-            let name = job.meta("DestinationBucketName").unwrap_or_default().to_owned();
+            let name = job
+                .meta("DestinationBucketName")
+                .unwrap_or_default()
+                .to_owned();
             let filled = match world.s3.clone() {
                 Some(server) => bucket::fill(&Bucket { server, name }, point),
                 None => Ok(()),

@@ -27,7 +27,11 @@ fn key_of(table: &Table, item: &Map<String, Value>) -> Map<String, Value> {
 pub fn scan(state: &mut State, call: &Call) -> Answer {
     let params = &call.params;
     let strange = [
-        "FilterExpression", "ScanFilter", "ProjectionExpression", "AttributesToGet", "IndexName",
+        "FilterExpression",
+        "ScanFilter",
+        "ProjectionExpression",
+        "AttributesToGet",
+        "IndexName",
         "TotalSegments",
     ];
     if let Some(name) = strange.iter().find(|name| params.get(**name).is_some()) {
@@ -37,8 +41,11 @@ pub fn scan(state: &mut State, call: &Call) -> Answer {
     let from = match params.get("ExclusiveStartKey").and_then(Value::as_object) {
         None => 0,
         Some(key) => {
-            (table.items.iter().position(|item| key_of(table, item) == *key))
-                .ok_or_else(|| wrong("The provided starting key is invalid"))?
+            (table
+                .items
+                .iter()
+                .position(|item| key_of(table, item) == *key))
+            .ok_or_else(|| wrong("The provided starting key is invalid"))?
                 + 1
         }
     };
@@ -58,11 +65,15 @@ pub fn scan(state: &mut State, call: &Call) -> Answer {
 
 pub fn get(state: &mut State, call: &Call) -> Answer {
     let table = readable(state, call)?;
-    let key = call.params.get("Key").and_then(Value::as_object).cloned().unwrap_or_default();
+    let key = call
+        .params
+        .get("Key")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let fits = key.len() == table.key.len()
-        && (table.key.iter()).all(|(name, kind, _)| {
-            key.get(name).is_some_and(|value| value.get(kind).is_some())
-        });
+        && (table.key.iter())
+            .all(|(name, kind, _)| key.get(name).is_some_and(|value| value.get(kind).is_some()));
     if !fits {
         return Err(wrong("The provided key element does not match the schema"));
     }

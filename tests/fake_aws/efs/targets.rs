@@ -17,6 +17,7 @@ pub struct Target {
     pub system: String,
     pub owner: String,
     pub subnet: String,
+    pub groups: Vec<String>,
     pub vpc: String,
     pub zone: String,
     pub address: String,
@@ -48,7 +49,11 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
     let params = &call.params;
     let id = wanted(params, "SubnetId");
     let there = subnet(world, call, id).ok_or_else(|| {
-        bad("SubnetNotFound", 400, format!("The subnet ID '{id}' does not exist"))
+        bad(
+            "SubnetNotFound",
+            400,
+            format!("The subnet ID '{id}' does not exist"),
+        )
     })?;
     let groups = list(params, "SecurityGroups");
     if let Some(group) = missing_group(world, call, &groups) {
@@ -64,19 +69,29 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
     }
     let system = system.id.clone();
     let (zone, vpc) = (wanted(&there, "AvailabilityZone"), wanted(&there, "VpcId"));
-    for other in state.targets.values().filter(|other| other.system == system) {
+    for other in state
+        .targets
+        .values()
+        .filter(|other| other.system == system)
+    {
         if other.zone == zone || other.vpc != vpc {
             let message = "mount target already exists in this AZ, or in another VPC";
             return Err(bad("MountTargetConflict", 409, message));
         }
     }
-    let network = wanted(&there, "CidrBlock").split('/').next().unwrap_or_default();
-    let network = network.rsplit_once('.').map_or("10.0.0", |(network, _)| network);
+    let network = wanted(&there, "CidrBlock")
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let network = network
+        .rsplit_once('.')
+        .map_or("10.0.0", |(network, _)| network);
     let target = Target {
         id: new.clone(),
         system,
         owner: call.account.clone(),
         subnet: id.to_owned(),
+        groups,
         vpc: vpc.to_owned(),
         zone: zone.to_owned(),
         address: (text(params, "IpAddress").map(str::to_owned))
@@ -90,7 +105,11 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
 }
 
 fn missing(id: &str) -> Refusal {
-    bad("MountTargetNotFound", 404, format!("Mount target '{id}' does not exist."))
+    bad(
+        "MountTargetNotFound",
+        404,
+        format!("Mount target '{id}' does not exist."),
+    )
 }
 
 /// What was made less than `consistency` seconds ago is not found by its id.
@@ -105,7 +124,11 @@ pub fn describe(state: &mut State, call: &Call, consistency: f64) -> Answer {
     let system = match text(params, "FileSystemId") {
         Some(id) => Some(state.system(id)?.id.clone()),
         None if one.is_none() => {
-            return Err(bad("BadRequest", 400, "FileSystemId or MountTargetId is required."));
+            return Err(bad(
+                "BadRequest",
+                400,
+                "FileSystemId or MountTargetId is required.",
+            ));
         }
         None => None,
     };
@@ -116,7 +139,9 @@ pub fn describe(state: &mut State, call: &Call, consistency: f64) -> Answer {
         .collect();
     let marker = text(params, "Marker");
     let (targets, next) = page(all, marker, number(params, "MaxItems"), 100, "BadRequest")?;
-    Ok(present(json!({"MountTargets": targets, "Marker": marker, "NextMarker": next})))
+    Ok(present(
+        json!({"MountTargets": targets, "Marker": marker, "NextMarker": next}),
+    ))
 }
 
 pub fn delete(state: &mut State, call: &Call) -> Answer {

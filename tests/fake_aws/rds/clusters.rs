@@ -44,8 +44,12 @@ impl Cluster {
     fn describe(&self, now: f64, members: Vec<Value>) -> Value {
         let region = self.arn.split(':').nth(3).unwrap_or_default();
         let named = |kind: &str| {
-            (self.address.clone())
-                .unwrap_or_else(|| format!("{}.{kind}-cdoubledouble.{region}.rds.amazonaws.com", self.id))
+            (self.address.clone()).unwrap_or_else(|| {
+                format!(
+                    "{}.{kind}-cdoubledouble.{region}.rds.amazonaws.com",
+                    self.id
+                )
+            })
         };
         let groups = (self.groups.iter())
             .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))
@@ -78,7 +82,11 @@ impl Cluster {
 }
 
 pub fn missing(id: &str) -> Refusal {
-    Refusal::new(404, "DBClusterNotFoundFault", format!("DBCluster {id} not found."))
+    Refusal::new(
+        404,
+        "DBClusterNotFoundFault",
+        format!("DBCluster {id} not found."),
+    )
 }
 
 /// Its instances, the first of which writes.
@@ -108,7 +116,10 @@ pub fn describe(state: &State, call: &Call) -> Answer {
     }
     let mut all = Vec::new();
     for cluster in state.clusters.values() {
-        let known = [("db-cluster-id", cluster.id.as_str()), ("engine", &cluster.engine)];
+        let known = [
+            ("db-cluster-id", cluster.id.as_str()),
+            ("engine", &cluster.engine),
+        ];
         let fits = filtered(params, &known)?;
         if fits && one.as_ref().is_none_or(|id| *id == cluster.id) {
             all.push(cluster.describe(call.now, members(state, &cluster.id)));
@@ -138,10 +149,16 @@ pub fn delete(state: &mut State, call: &Call) -> Answer {
                        try again.";
         return Err(refused("InvalidParameterCombination", message));
     }
-    match (flag(params, "SkipFinalSnapshot"), text(params, "FinalDBSnapshotIdentifier")) {
+    match (
+        flag(params, "SkipFinalSnapshot"),
+        text(params, "FinalDBSnapshotIdentifier"),
+    ) {
         (Some(true), None) => {}
         (_, Some(_)) => {
-            return Err(refused("InvalidParameterValue", "this double makes no final snapshot"));
+            return Err(refused(
+                "InvalidParameterValue",
+                "this double makes no final snapshot",
+            ));
         }
         _ => {
             let message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is \

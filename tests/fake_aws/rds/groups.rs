@@ -61,7 +61,10 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
         subnets.push((id, wanted(&there, "AvailabilityZone").to_owned()));
     }
     if vpcs.len() > 1 {
-        return Err(refused("InvalidSubnet", "The subnets are not all in the same VPC."));
+        return Err(refused(
+            "InvalidSubnet",
+            "The subnets are not all in the same VPC.",
+        ));
     }
     let zones: BTreeSet<&String> = subnets.iter().map(|(_, zone)| zone).collect();
     if zones.len() < 2 {
@@ -104,8 +107,16 @@ pub fn delete(state: &mut State, call: &Call) -> Answer {
     let name = wanted(&call.params, "DBSubnetGroupName").to_lowercase();
     state.groups.get(&name).ok_or_else(|| missing(&name))?;
     let is = |group: &Option<SubnetGroup>| group.as_ref().is_some_and(|group| group.name == name);
-    let instance = state.instances.values().find(|one| is(&one.subnets)).map(|one| &one.id);
-    let cluster = state.clusters.values().find(|one| is(&one.subnets)).map(|one| &one.id);
+    let instance = state
+        .instances
+        .values()
+        .find(|one| is(&one.subnets))
+        .map(|one| &one.id);
+    let cluster = state
+        .clusters
+        .values()
+        .find(|one| is(&one.subnets))
+        .map(|one| &one.id);
     if let Some(user) = instance.or(cluster) {
         let message = format!(
             "Cannot delete the subnet group '{name}' because at least one database instance: \

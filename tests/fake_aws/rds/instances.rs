@@ -10,8 +10,16 @@ use super::{SubnetGroup, filtered, paged, refused};
 
 /// What can be ordered, where the seed says nothing.
 pub const CLASSES: &[&str] = &[
-    "db.t3.medium", "db.t4g.medium", "db.t4g.large", "db.m6g.large", "db.m7g.large",
-    "db.m7g.xlarge", "db.r6g.large", "db.r6g.xlarge", "db.r7g.large", "db.r7g.xlarge",
+    "db.t3.medium",
+    "db.t4g.medium",
+    "db.t4g.large",
+    "db.m6g.large",
+    "db.m7g.large",
+    "db.m7g.xlarge",
+    "db.r6g.large",
+    "db.r6g.xlarge",
+    "db.r7g.large",
+    "db.r7g.xlarge",
 ];
 /// Seconds that CreateDBInstance takes.
 const CREATES: f64 = 600.0;
@@ -63,8 +71,8 @@ impl Instance {
             .map(|id| json!({"VpcSecurityGroupId": id, "Status": "active"}))
             .collect::<Value>();
         // There is an address when it can be connected to.
-        let endpoint = (now >= self.ready)
-            .then(|| json!({"Address": self.address, "Port": self.port}));
+        let endpoint =
+            (now >= self.ready).then(|| json!({"Address": self.address, "Port": self.port}));
         present(json!({
             "DBInstanceIdentifier": self.id,
             "DBInstanceArn": self.arn,
@@ -93,7 +101,11 @@ impl Instance {
 }
 
 pub fn missing(id: &str) -> Refusal {
-    Refusal::new(404, "DBInstanceNotFound", format!("DBInstance {id} not found."))
+    Refusal::new(
+        404,
+        "DBInstanceNotFound",
+        format!("DBInstance {id} not found."),
+    )
 }
 
 /// What was made less than `consistency_s` ago is not found by its id.
@@ -140,7 +152,10 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
     }
     let state = &mut world.region(call).rds;
     if state.instances.contains_key(&id) {
-        return Err(refused("DBInstanceAlreadyExists", "DB Instance already exists"));
+        return Err(refused(
+            "DBInstanceAlreadyExists",
+            "DB Instance already exists",
+        ));
     }
     if !offered(&state.classes).contains(&class) {
         let message = format!("RDS does not support creating a DB instance with {class}.");
@@ -161,7 +176,8 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
     };
     match text(params, "DBClusterIdentifier").map(str::to_lowercase) {
         Some(name) => {
-            let cluster = (state.clusters.get(&name)).ok_or_else(|| super::clusters::missing(&name))?;
+            let cluster =
+                (state.clusters.get(&name)).ok_or_else(|| super::clusters::missing(&name))?;
             if cluster.status(call.now) != "available" {
                 let message = format!("The DB cluster {name} is {}.", cluster.status(call.now));
                 return Err(refused("InvalidDBClusterStateFault", message));
@@ -193,7 +209,9 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
                 let message = "AllocatedStorage and MasterUsername are required.";
                 return Err(refused("InvalidParameterCombination", message));
             }
-            let name = text(params, "DBSubnetGroupName").unwrap_or("default").to_lowercase();
+            let name = text(params, "DBSubnetGroupName")
+                .unwrap_or("default")
+                .to_lowercase();
             let group = state.groups.get(&name);
             new.subnets = Some(group.ok_or_else(|| super::groups::missing(&name))?.clone());
             new.user = wanted(params, "MasterUsername").to_owned();
@@ -205,7 +223,12 @@ pub fn create(world: &mut World, call: &Call) -> Answer {
         }
     }
     new.zone = (text(params, "AvailabilityZone").map(str::to_owned))
-        .or_else(|| new.subnets.as_ref().and_then(|group| group.subnets.first()).map(|s| s.1.clone()))
+        .or_else(|| {
+            new.subnets
+                .as_ref()
+                .and_then(|group| group.subnets.first())
+                .map(|s| s.1.clone())
+        })
         .unwrap_or_default();
     let said = new.describe(call.now);
     state.instances.insert(id, new);
@@ -232,7 +255,8 @@ pub fn delete(state: &mut super::State, call: &Call) -> Answer {
         return Err(refused("InvalidParameterCombination", message));
     }
     if instance.cluster.is_none() && !skips && last.is_none() {
-        let message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.";
+        let message =
+            "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified.";
         return Err(refused("InvalidParameterCombination", message));
     }
     if last.is_some() && (skips || instance.cluster.is_some()) {

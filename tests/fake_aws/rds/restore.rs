@@ -24,19 +24,30 @@ impl Restore<'_> {
     }
 
     fn is(&self, name: &str) -> bool {
-        self.meta(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.meta(name)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     fn subnets(&self, world: &mut World, call: &Call) -> Result<SubnetGroup, String> {
-        let name = self.meta("DBSubnetGroupName").unwrap_or_default().to_lowercase();
+        let name = self
+            .meta("DBSubnetGroupName")
+            .unwrap_or_default()
+            .to_lowercase();
         (world.region(call).rds.groups.get(&name).cloned())
             .ok_or_else(|| format!("DB subnet group '{name}' does not exist."))
     }
 
     /// Where a real database is, if the seed names one: `address` and `port`.
     fn endpoint(&self) -> (Option<String>, u64) {
-        let port = self.point.spec.get("port").and_then(serde_json::Value::as_u64);
-        (self.point.word("address").map(str::to_owned), port.unwrap_or(5432))
+        let port = self
+            .point
+            .spec
+            .get("port")
+            .and_then(serde_json::Value::as_u64);
+        (
+            self.point.word("address").map(str::to_owned),
+            port.unwrap_or(5432),
+        )
     }
 }
 
@@ -46,14 +57,19 @@ pub fn backup_creates_instance(
     call: &Call,
     asked: &Restore<'_>,
 ) -> Result<String, String> {
-    let id = asked.meta("DBInstanceIdentifier").unwrap_or_default().to_lowercase();
+    let id = asked
+        .meta("DBInstanceIdentifier")
+        .unwrap_or_default()
+        .to_lowercase();
     let subnets = asked.subnets(world, call)?;
     let class = (asked.meta("DBInstanceClass"))
         .or_else(|| asked.point.word("class"))
         .unwrap_or("db.m7g.large")
         .to_owned();
     if world.script.no_capacity.contains(&class) {
-        return Err(format!("There is no capacity for {class} in the requested zone."));
+        return Err(format!(
+            "There is no capacity for {class} in the requested zone."
+        ));
     }
     let state = &mut world.region(call).rds;
     if state.instances.contains_key(&id) {
@@ -61,10 +77,16 @@ pub fn backup_creates_instance(
     }
     let zone = match asked.meta("AvailabilityZone") {
         Some(zone) if !zone.starts_with(&call.region) => {
-            return Err(format!("Availability zone '{zone}' is unavailable in this region."));
+            return Err(format!(
+                "Availability zone '{zone}' is unavailable in this region."
+            ));
         }
         Some(zone) => zone.to_owned(),
-        None => subnets.subnets.first().map(|subnet| subnet.1.clone()).unwrap_or_default(),
+        None => subnets
+            .subnets
+            .first()
+            .map(|subnet| subnet.1.clone())
+            .unwrap_or_default(),
     };
     let (address, port) = asked.endpoint();
     let arn = format!("arn:aws:rds:{}:{}:db:{id}", call.region, call.account);
@@ -76,7 +98,11 @@ pub fn backup_creates_instance(
         arn: arn.clone(),
         class,
         engine: asked.point.word("engine").unwrap_or("postgres").to_owned(),
-        version: asked.point.word("engine_version").unwrap_or("15.7").to_owned(),
+        version: asked
+            .point
+            .word("engine_version")
+            .unwrap_or("15.7")
+            .to_owned(),
         subnets: Some(subnets),
         groups: asked.groups.clone(),
         zone,
@@ -102,7 +128,10 @@ pub fn backup_creates_cluster(
     call: &Call,
     asked: &Restore<'_>,
 ) -> Result<String, String> {
-    let id = asked.meta("DBClusterIdentifier").unwrap_or_default().to_lowercase();
+    let id = asked
+        .meta("DBClusterIdentifier")
+        .unwrap_or_default()
+        .to_lowercase();
     let subnets = asked.subnets(world, call)?;
     let state = &mut world.region(call).rds;
     if state.clusters.contains_key(&id) {
@@ -113,8 +142,15 @@ pub fn backup_creates_cluster(
     let cluster = Cluster {
         id: id.clone(),
         arn: arn.clone(),
-        engine: asked.meta("Engine").unwrap_or("aurora-postgresql").to_owned(),
-        version: asked.point.word("engine_version").unwrap_or("15.4").to_owned(),
+        engine: asked
+            .meta("Engine")
+            .unwrap_or("aurora-postgresql")
+            .to_owned(),
+        version: asked
+            .point
+            .word("engine_version")
+            .unwrap_or("15.4")
+            .to_owned(),
         subnets: Some(subnets),
         groups: asked.groups.clone(),
         user: "postgres".into(),

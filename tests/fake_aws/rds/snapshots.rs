@@ -94,7 +94,11 @@ impl Snapshot {
 }
 
 pub fn describe(state: &State, call: &Call) -> Answer {
-    let names = ("DBSnapshotIdentifier", "DBInstanceIdentifier", "DBSnapshotNotFound");
+    let names = (
+        "DBSnapshotIdentifier",
+        "DBInstanceIdentifier",
+        "DBSnapshotNotFound",
+    );
     let all = fitting(state, call, false, names)?;
     paged("DBSnapshots", all, &call.params)
 }
@@ -132,9 +136,7 @@ fn fitting(
         .map(Snapshot::describe)
         .collect();
     match one {
-        Some(id) if all.is_empty() => {
-            Err(Refusal::new(404, names.2, format!("{id} not found.")))
-        }
+        Some(id) if all.is_empty() => Err(Refusal::new(404, names.2, format!("{id} not found."))),
         _ => Ok(all),
     }
 }

@@ -17,9 +17,19 @@ fn rds(world: &mut World, after: f64, operation: &str, params: Value) -> super::
 
 /// A VPC with a subnet in each of two zones, and a security group: their ids.
 pub fn network(world: &mut World) -> (Vec<Value>, Value) {
-    let vpc = ask(world, 0.0, "ec2", "CreateVpc", json!({"CidrBlock": "10.213.0.0/16"})).unwrap();
+    let vpc = ask(
+        world,
+        0.0,
+        "ec2",
+        "CreateVpc",
+        json!({"CidrBlock": "10.213.0.0/16"}),
+    )
+    .unwrap();
     let vpc = &vpc["Vpc"]["VpcId"];
-    let subnets = [("10.213.0.0/24", "eu-central-1a"), ("10.213.1.0/24", "eu-central-1b")];
+    let subnets = [
+        ("10.213.0.0/24", "eu-central-1a"),
+        ("10.213.1.0/24", "eu-central-1b"),
+    ];
     let subnets = subnets.map(|(cidr, zone)| {
         let params = json!({"VpcId": vpc, "CidrBlock": cidr, "AvailabilityZone": zone});
         let said = ask(world, 0.0, "ec2", "CreateSubnet", params).unwrap();
@@ -48,14 +58,26 @@ fn left(world: &World) -> Vec<String> {
 fn a_subnet_group_needs_two_zones() {
     let mut world = world();
     let (subnets, _) = network(&mut world);
-    refused(subnet_group(&mut world, &subnets[..1]), "DBSubnetGroupDoesNotCoverEnoughAZs");
+    refused(
+        subnet_group(&mut world, &subnets[..1]),
+        "DBSubnetGroupDoesNotCoverEnoughAZs",
+    );
     let strange = [json!("subnet-0fedcba9876543210")];
     refused(subnet_group(&mut world, &strange), "InvalidSubnet");
     subnet_group(&mut world, &subnets).unwrap();
-    refused(subnet_group(&mut world, &subnets), "DBSubnetGroupAlreadyExists");
+    refused(
+        subnet_group(&mut world, &subnets),
+        "DBSubnetGroupAlreadyExists",
+    );
     let asked = json!({"DBSubnetGroupName": "drill"});
     let said = rds(&mut world, 1.0, "DescribeDBSubnetGroups", asked.clone()).unwrap();
-    assert_eq!(said["DBSubnetGroups"][0]["Subnets"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        said["DBSubnetGroups"][0]["Subnets"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     rds(&mut world, 1.0, "DeleteDBSubnetGroup", asked.clone()).unwrap();
     let gone = rds(&mut world, 1.0, "DeleteDBSubnetGroup", asked);
     refused(gone, "DBSubnetGroupNotFoundFault");
@@ -66,12 +88,16 @@ fn an_instance_is_restored_and_goes() {
     let mut world = world();
     let (subnets, group) = network(&mut world);
     subnet_group(&mut world, &subnets).unwrap();
+    let security = json!({"GroupId": group});
     let mut metadata = json!({
         "DBInstanceIdentifier": "Drill-Orders", "DBSubnetGroupName": "drill",
         "DeletionProtection": "true", "VpcSecurityGroupIds": "[\"sg-0fedcba9876543210\"]",
     });
     let (status, why) = ends(&mut world, ORDERS, metadata.clone());
-    assert!(status == "FAILED" && why.contains("security group"), "{status} {why}");
+    assert!(
+        status == "FAILED" && why.contains("security group"),
+        "{status} {why}"
+    );
     metadata["VpcSecurityGroupIds"] = json!(format!("[{group}]"));
     let id = start(&mut world, 0.0, ORDERS, metadata).unwrap()["RestoreJobId"].clone();
 
@@ -85,11 +111,17 @@ fn an_instance_is_restored_and_goes() {
     assert!(early.get("Endpoint").is_none());
     let now = 1000.0;
     let made = job(&mut world, now, &id)["CreatedResourceArn"].clone();
-    assert_eq!(made, "arn:aws:rds:eu-central-1:111122223333:db:drill-orders");
+    assert_eq!(
+        made,
+        "arn:aws:rds:eu-central-1:111122223333:db:drill-orders"
+    );
     assert_eq!(shown(&mut world, now)["Endpoint"]["Port"], 5432);
 
     let tag = json!({"ResourceName": made, "Tags": [{"Key": "a", "Value": "b"}]});
     rds(&mut world, now, "AddTagsToResource", tag).unwrap();
+    let of_made = json!({"ResourceName": made});
+    let tags = rds(&mut world, now, "ListTagsForResource", of_made).unwrap();
+    assert_eq!(tags["TagList"][0]["Key"], "a");
     assert_eq!(shown(&mut world, now)["TagList"][0]["Value"], "b");
 
     let mut delete = of.clone();
@@ -105,11 +137,35 @@ fn an_instance_is_restored_and_goes() {
     let group = json!({"DBSubnetGroupName": "drill"});
     let used = rds(&mut world, now + 10.0, "DeleteDBSubnetGroup", group.clone());
     refused(used, "InvalidDBSubnetGroupStateFault");
+    let held = ask(
+        &mut world,
+        now + 10.0,
+        "ec2",
+        "DeleteSubnet",
+        json!({"SubnetId": subnets[0]}),
+    );
+    refused(held, "DependencyViolation");
+    let held = ask(
+        &mut world,
+        now + 10.0,
+        "ec2",
+        "DeleteSecurityGroup",
+        security.clone(),
+    );
+    refused(held, "DependencyViolation");
     assert_eq!(left(&world).len(), 2);
     let gone = rds(&mut world, now + 301.0, "DescribeDBInstances", of);
     refused(gone, "DBInstanceNotFound");
     rds(&mut world, now + 301.0, "DeleteDBSubnetGroup", group).unwrap();
     assert_eq!(left(&world), Vec::<String>::new());
+    ask(
+        &mut world,
+        now + 301.0,
+        "ec2",
+        "DeleteSecurityGroup",
+        security,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -119,6 +175,7 @@ fn a_cluster_has_no_instance_until_one_is_made() {
     subnet_group(&mut world, &subnets).unwrap();
     let metadata = json!({
         "DBClusterIdentifier": "c", "Engine": "aurora-postgresql", "DBSubnetGroupName": "drill",
+        "DeletionProtection": "true",
     });
     let id = start(&mut world, 0.0, LEDGER, metadata).unwrap()["RestoreJobId"].clone();
     let one = json!({
@@ -130,7 +187,10 @@ fn a_cluster_has_no_instance_until_one_is_made() {
     assert_eq!(job(&mut world, 1000.0, &id)["Status"], "COMPLETED");
     let members = |world: &mut World| {
         let said = rds(world, 1000.0, "DescribeDBClusters", json!({})).unwrap();
-        said["DBClusters"][0]["DBClusterMembers"].as_array().unwrap().len()
+        said["DBClusters"][0]["DBClusterMembers"]
+            .as_array()
+            .unwrap()
+            .len()
     };
     assert_eq!(members(&mut world), 0);
     rds(&mut world, 1000.0, "CreateDBInstance", one).unwrap();
@@ -143,11 +203,20 @@ fn a_cluster_has_no_instance_until_one_is_made() {
     refused(full, "InvalidDBClusterStateFault");
     let one = json!({"DBInstanceIdentifier": "c-1"});
     rds(&mut world, 1700.0, "DeleteDBInstance", one).unwrap();
+    let protected = rds(&mut world, 1700.0, "DeleteDBCluster", cluster.clone());
+    refused(protected, "InvalidParameterCombination");
+    let free = json!({"DBClusterIdentifier": "c", "DeletionProtection": false});
+    rds(&mut world, 1700.0, "ModifyDBCluster", free).unwrap();
     rds(&mut world, 1700.0, "DeleteDBCluster", cluster).unwrap();
     let filter = json!({"Filters": [{"Name": "db-cluster-id", "Values": ["c"]}]});
     let said = rds(&mut world, 2100.0, "DescribeDBInstances", filter).unwrap();
     assert_eq!(said["DBInstances"], json!([]));
-    let gone = rds(&mut world, 2100.0, "DescribeDBClusters", json!({"DBClusterIdentifier": "c"}));
+    let gone = rds(
+        &mut world,
+        2100.0,
+        "DescribeDBClusters",
+        json!({"DBClusterIdentifier": "c"}),
+    );
     refused(gone, "DBClusterNotFoundFault");
 }
 
@@ -155,7 +224,12 @@ fn a_cluster_has_no_instance_until_one_is_made() {
 fn a_snapshot_says_what_time_its_data_is_of() {
     let mut world = world();
     let arn = newest(&mut world, ORDERS);
-    let said = rds(&mut world, 0.0, "DescribeDBSnapshots", json!({"DBSnapshotIdentifier": arn}));
+    let said = rds(
+        &mut world,
+        0.0,
+        "DescribeDBSnapshots",
+        json!({"DBSnapshotIdentifier": arn}),
+    );
     let snapshot = said.unwrap()["DBSnapshots"][0].clone();
     let time = |name: &str| snapshot[name].as_f64().unwrap() - world.began;
     assert_eq!(time("SnapshotDatabaseTime"), -7200.0);
@@ -172,7 +246,10 @@ fn what_can_be_ordered() {
     let mut world = world();
     let asked = json!({"Engine": "postgres", "DBInstanceClass": "db.m7g.large"});
     let said = rds(&mut world, 0.0, "DescribeOrderableDBInstanceOptions", asked).unwrap();
-    assert_eq!(said["OrderableDBInstanceOptions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        said["OrderableDBInstanceOptions"].as_array().unwrap().len(),
+        1
+    );
     let asked = json!({"Engine": "postgres", "DBInstanceClass": "db.x9.huge"});
     let said = rds(&mut world, 0.0, "DescribeOrderableDBInstanceOptions", asked).unwrap();
     assert_eq!(said["OrderableDBInstanceOptions"], json!([]));

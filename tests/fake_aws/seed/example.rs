@@ -74,18 +74,48 @@ fn resources() -> Vec<(String, &'static str, u64, Value)> {
         (volume(2), "EBS", 50, json!({})),
         (volume(3), "EBS", 20, json!({})),
         (volume(4), "EBS", 8, json!({})),
-        (instance(1), "EC2", 16, json!({"instance_type": "m7g.large", "profile": "shop-app"})),
-        (instance(2), "EC2", 8, json!({"instance_type": "t4g.medium"})),
-        (arn("rds", "db:orders"), "RDS", 40, json!({"engine": "postgres", "class": "db.m7g.large"})),
-        (arn("rds", "cluster:ledger"), "Aurora", 60, json!({"engine": "aurora-postgresql"})),
-        ("arn:aws:s3:::shop-documents".into(), "S3", 2, json!({"objects": objects})),
+        (
+            instance(1),
+            "EC2",
+            16,
+            json!({"instance_type": "m7g.large", "profile": "shop-app"}),
+        ),
+        (
+            instance(2),
+            "EC2",
+            8,
+            json!({"instance_type": "t4g.medium"}),
+        ),
+        (
+            arn("rds", "db:orders"),
+            "RDS",
+            40,
+            json!({"engine": "postgres", "class": "db.m7g.large"}),
+        ),
+        (
+            arn("rds", "cluster:ledger"),
+            "Aurora",
+            60,
+            json!({"engine": "aurora-postgresql"}),
+        ),
+        (
+            "arn:aws:s3:::shop-documents".into(),
+            "S3",
+            2,
+            json!({"objects": objects}),
+        ),
         (
             arn("dynamodb", "table/carts"),
             "DynamoDB",
             1,
             json!({"items": carts, "table_key": [{"name": "id", "type": "S"}]}),
         ),
-        (arn("elasticfilesystem", "file-system/fs-0000000000000e001"), "EFS", 10, json!({})),
+        (
+            arn("elasticfilesystem", "file-system/fs-0000000000000e001"),
+            "EFS",
+            10,
+            json!({}),
+        ),
     ]
 }
 
@@ -93,8 +123,10 @@ fn points(copies: bool) -> Vec<Value> {
     let mut points = Vec::new();
     for (resource, kind, gib, more) in resources() {
         let awkward = resource.ends_with("d004");
-        let mut ages: Vec<(i64, &str)> =
-            [2, 26, 50].into_iter().map(|hours| (hours * HOUR, "COMPLETED")).collect();
+        let mut ages: Vec<(i64, &str)> = [2, 26, 50]
+            .into_iter()
+            .map(|hours| (hours * HOUR, "COMPLETED"))
+            .collect();
         if awkward {
             ages.insert(0, (HOUR, "PARTIAL"));
         }
