@@ -93,11 +93,8 @@ const OWN_KEYS: &[&str] = &[
     "backup",
 ];
 
-/// Puts it into the world, beside what is there. The text `"example"` stands for [`example`].
+/// Puts it into the world, beside what is there.
 pub fn apply(world: &mut World, seed: &Value) -> Result<(), String> {
-    if seed == "example" {
-        return apply(world, &example());
-    }
     only(seed, &["accounts"], "the seed")?;
     for (account, spec) in entries(seed, "accounts") {
         only(spec, &["regions"], account)?;
