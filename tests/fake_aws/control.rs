@@ -1,5 +1,6 @@
 //! What tests ask of the double itself, under `/_fake/`; none of it is signed.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::http::{self, Request, Response};
@@ -16,18 +17,13 @@ pub fn answer(shared: &Shared, what: &str, request: &Request) -> Response {
         ("GET", "left") => Ok(json!(lock(&shared.world).left())),
         ("GET", "mistakes") => Ok(json!(*lock(&shared.mistakes))),
         ("POST", "advance") => advance(shared, &request.query),
-        ("POST", "script") => serde_json::from_slice(&request.body)
-            .map(|script| {
-                shared.set_script(script);
-                json!({})
-            })
-            .map_err(|e| e.to_string()),
-        ("POST", "seed") => serde_json::from_slice(&request.body)
-            .map(|spec: Value| {
-                seed::apply(&mut lock(&shared.world), &spec);
-                json!({})
-            })
-            .map_err(|e| e.to_string()),
+        ("POST", "script") => read(request).map(|script| {
+            shared.set_script(script);
+            json!({})
+        }),
+        ("POST", "seed") => read::<Value>(request)
+            .and_then(|spec| seed::apply(&mut lock(&shared.world), &spec))
+            .map(|()| json!({})),
         _ => Err("GET log, left, mistakes; POST advance?s=, script, seed".into()),
     };
     match answered {
@@ -45,4 +41,8 @@ fn advance(shared: &Shared, query: &str) -> Result<Value, String> {
         .ok_or("s= has to be a number of seconds")?;
     shared.clock.advance(seconds);
     Ok(json!({"at": shared.clock.elapsed(), "now": shared.clock.now()}))
+}
+
+fn read<T: DeserializeOwned>(request: &Request) -> Result<T, String> {
+    serde_json::from_slice(&request.body).map_err(|e| e.to_string())
 }

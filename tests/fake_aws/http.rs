@@ -107,10 +107,16 @@ where
 }
 
 /// A line without its end; none at the end of the stream.
-async fn line<S: AsyncBufRead + Unpin>(stream: &mut S, head: &mut usize) -> io::Result<Option<String>> {
+async fn line<S: AsyncBufRead + Unpin>(
+    stream: &mut S,
+    head: &mut usize,
+) -> io::Result<Option<String>> {
     let mut text = Vec::new();
     let room = (MAX_HEAD - *head) as u64;
-    let read = (&mut *stream).take(room).read_until(b'\n', &mut text).await?;
+    let read = (&mut *stream)
+        .take(room)
+        .read_until(b'\n', &mut text)
+        .await?;
     *head += read;
     if read == 0 && *head < MAX_HEAD {
         return Ok(None);

@@ -53,7 +53,9 @@ fn keys(text: &str) -> Result<Keys, String> {
             access_key,
             secret,
         }),
-        _ => Err(format!("not ID:KEY:SECRET, as {ACCOUNT}:{ACCESS_KEY}:{SECRET} is")),
+        _ => Err(format!(
+            "not ID:KEY:SECRET, as {ACCOUNT}:{ACCESS_KEY}:{SECRET} is"
+        )),
     }
 }
 

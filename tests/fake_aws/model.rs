@@ -202,9 +202,7 @@ impl Model {
 pub fn default_folder() -> PathBuf {
     match std::env::var_os("SEAWALL_BOTOCORE") {
         Some(folder) => folder.into(),
-        None => {
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/python/botocore/data")
-        }
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/python/botocore/data"),
     }
 }
 

@@ -4,4 +4,6 @@ use serde_json::Value;
 
 use super::world::World;
 
-pub fn apply(_world: &mut World, _spec: &Value) {}
+pub fn apply(_world: &mut World, _spec: &Value) -> Result<(), String> {
+    Ok(())
+}

@@ -91,7 +91,7 @@ impl FakeAws {
             .enable_all()
             .build()
             .map_err(|e| e.to_string())?;
-        let shared = Arc::new(Shared::new(options));
+        let shared = Arc::new(Shared::new(options)?);
         let (stop, stopped) = oneshot::channel();
         let served = shared.clone();
         let thread = std::thread::Builder::new()
@@ -162,7 +162,9 @@ impl Drop for FakeAws {
 
 /// A handler that panicked leaves the rest as it was.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 pub struct Shared {
@@ -179,16 +181,16 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn new(options: Options) -> Shared {
+    fn new(options: Options) -> Result<Shared, String> {
         let clock = Clock::new(options.start, options.speed);
         let mut world = World::default();
         world.script = options.script;
         world.s3 = options.s3;
         world.began = clock.start();
         if let Some(spec) = &options.seed {
-            seed::apply(&mut world, spec);
+            seed::apply(&mut world, spec).map_err(|why| format!("the seed: {why}"))?;
         }
-        Shared {
+        Ok(Shared {
             world: Mutex::new(world),
             clock,
             log: Mutex::default(),
@@ -198,7 +200,7 @@ impl Shared {
             models: options.models,
             handler: options.handler,
             requests: AtomicU64::new(0),
-        }
+        })
     }
 
     pub fn set_script(&self, script: Script) {
@@ -244,7 +246,11 @@ async fn converse(stream: tokio::net::TcpStream, shared: Arc<Shared>) {
                 }
             }
         };
-        if http::write(&mut stream, &response, request.keep).await.is_err() || !request.keep {
+        if http::write(&mut stream, &response, request.keep)
+            .await
+            .is_err()
+            || !request.keep
+        {
             return;
         }
     }

@@ -52,7 +52,9 @@ pub fn verify(request: &Request, known: &[Keys]) -> Result<Scope, Unbelieved> {
     };
     let credential: Vec<&str> = field("Credential")?.split('/').collect();
     let [key, day, region, service, "aws4_request"] = credential[..] else {
-        return Err(malformed("Credential is not KEY/DAY/REGION/SERVICE/aws4_request"));
+        return Err(malformed(
+            "Credential is not KEY/DAY/REGION/SERVICE/aws4_request",
+        ));
     };
     let mut scope = Scope {
         account: String::new(),
@@ -90,7 +92,10 @@ fn canonical(request: &Request, signed: &[&str]) -> Option<String> {
     let mut query = Vec::new();
     for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        query.push((encoded(&decoded(name, false)?), encoded(&decoded(value, false)?)));
+        query.push((
+            encoded(&decoded(name, false)?),
+            encoded(&decoded(value, false)?),
+        ));
     }
     query.sort();
     let query: Vec<String> = query.into_iter().map(|(n, v)| format!("{n}={v}")).collect();
@@ -154,5 +159,7 @@ pub fn sign(request: &mut Request, keys: &Keys, region: &str, service: &str, tim
         keys.access_key,
         signature(&keys.secret, time, &scope, &canonical)
     );
-    request.headers.push(("authorization".into(), authorization));
+    request
+        .headers
+        .push(("authorization".into(), authorization));
 }

@@ -162,7 +162,10 @@ impl Taking<'_> {
             params,
             now: self.shared.clock.now(),
         };
-        catch_unwind(AssertUnwindSafe(|| (self.shared.handler)(&mut world, &call))).map_err(|panic| {
+        catch_unwind(AssertUnwindSafe(|| {
+            (self.shared.handler)(&mut world, &call)
+        }))
+        .map_err(|panic| {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
             format!("a panic: {}", text.unwrap_or("of another kind"))

@@ -97,7 +97,11 @@ impl Check<'_> {
             Kind::List | Kind::Map | Kind::String | Kind::Blob => "length",
             _ => "value",
         };
-        Err(refused(path, value, format!("Member must have {what} of {why}")))
+        Err(refused(
+            path,
+            value,
+            format!("Member must have {what} of {why}"),
+        ))
     }
 
     fn structure(&self, shape: &Shape, value: &Value, path: &str) -> Result<(), Problem> {

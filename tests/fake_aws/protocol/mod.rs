@@ -53,7 +53,9 @@ pub fn name(model: &Model, request: &Request) -> Result<Named, Problem> {
             };
             let (operation, version) = (find("Action"), find("Version"));
             if version != model.metadata.api_version {
-                return Err(Problem::Operation(format!("{operation} of version {version}")));
+                return Err(Problem::Operation(format!(
+                    "{operation} of version {version}"
+                )));
             }
             Named { operation, known }
         }
@@ -100,9 +102,11 @@ pub fn encode(
     let status = what.http.response_code.unwrap_or(200);
     let metadata = &model.metadata;
     Ok(match metadata.protocol {
-        Protocol::Query | Protocol::Ec2 => {
-            Response::new(status, "text/xml;charset=UTF-8", xml::answer(model, what, answer, id))
-        }
+        Protocol::Query | Protocol::Ec2 => Response::new(
+            status,
+            "text/xml;charset=UTF-8",
+            xml::answer(model, what, answer, id),
+        ),
         Protocol::RestJson | Protocol::Json => {
             let body = match shape {
                 Some(shape) => json::encode(model, &shape.shape, answer).to_string(),
@@ -114,12 +118,7 @@ pub fn encode(
 }
 
 /// An error on the wire, and its code there.
-pub fn refuse(
-    model: &Model,
-    operation: &str,
-    refusal: &Refusal,
-    id: &str,
-) -> (Response, String) {
+pub fn refuse(model: &Model, operation: &str, refusal: &Refusal, id: &str) -> (Response, String) {
     let declared = model.declared_error(operation, &refusal.code);
     let code = declared.map_or_else(|| refusal.code.clone(), |(code, _)| code);
     let response = match model.metadata.protocol {
@@ -139,7 +138,10 @@ pub fn refuse(
 }
 
 fn json_type(model: &Model) -> &'static str {
-    match (model.metadata.protocol, model.metadata.json_version.as_str()) {
+    match (
+        model.metadata.protocol,
+        model.metadata.json_version.as_str(),
+    ) {
         (Protocol::Json, "1.0") => "application/x-amz-json-1.0",
         (Protocol::Json, _) => "application/x-amz-json-1.1",
         _ => "application/json",

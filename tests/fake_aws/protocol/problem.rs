@@ -12,8 +12,15 @@ pub enum Problem {
     Malformed(String),
     Missing(String),
     Unknown(String),
-    Type { path: String, wanted: String },
-    Value { path: String, value: String, why: String },
+    Type {
+        path: String,
+        wanted: String,
+    },
+    Value {
+        path: String,
+        value: String,
+        why: String,
+    },
 }
 
 /// As the service of this name in a signature's scope says it.
@@ -139,7 +146,11 @@ pub fn unavailable(model: &Model, operation: &str) -> Refusal {
         }
         _ => "ServiceUnavailable",
     };
-    Refusal::new(503, own, "The service is unavailable. Please try again shortly.")
+    Refusal::new(
+        503,
+        own,
+        "The service is unavailable. Please try again shortly.",
+    )
 }
 
 /// Temporary credentials that have come to their end.

@@ -97,9 +97,7 @@ fn list(
     let mut numbered = Vec::new();
     for (number, node) in items.into_iter().flat_map(|items| &items.below) {
         let path = format!("{path}.{number}");
-        let number: u32 = number
-            .parse()
-            .map_err(|_| Problem::Unknown(path.clone()))?;
+        let number: u32 = number.parse().map_err(|_| Problem::Unknown(path.clone()))?;
         numbered.push((number, value(model, &member.shape, node, &path)?));
     }
     numbered.sort_by_key(|(number, _)| *number);

@@ -100,7 +100,9 @@ fn insert(
     match (shape.kind, &shape.member) {
         (Kind::List, Some(item)) => {
             let value = scalar(model.shape(&item.shape).kind, text, own)?;
-            let list = params.entry(own).or_insert_with(|| Value::Array(Vec::new()));
+            let list = params
+                .entry(own)
+                .or_insert_with(|| Value::Array(Vec::new()));
             if let Some(list) = list.as_array_mut() {
                 list.push(value);
             }

@@ -43,7 +43,11 @@ pub fn error(model: &Model, refusal: &Refusal, code: &str, id: &str) -> String {
              </Errors><RequestID>{id}</RequestID></Response>"
         );
     }
-    let kind = if refusal.status >= 500 { "Receiver" } else { "Sender" };
+    let kind = if refusal.status >= 500 {
+        "Receiver"
+    } else {
+        "Sender"
+    };
     let namespace = &model.metadata.xml_namespace;
     format!(
         "{HEAD}<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{code}</Code>\

@@ -43,6 +43,7 @@ fn every_service_speaks_as_its_model_says() {
 
 #[test]
 fn what_the_protocols_leave_out_is_in_no_model() {
+    let mut maps = Vec::new();
     for (service, _) in SERVICES {
         let model = models(service);
         for (name, shape) in model.shapes() {
@@ -58,15 +59,21 @@ fn what_the_protocols_leave_out_is_in_no_model() {
         for (name, what) in &model.operations {
             let uri = &what.http.request_uri;
             assert!(!uri.contains("+}"), "{service} {name} has a greedy label");
-            let input = what.input.iter().flat_map(|i| &model.shape(&i.shape).members);
+            let input = what
+                .input
+                .iter()
+                .flat_map(|i| &model.shape(&i.shape).members);
             let mut kinds = input.map(|(_, member)| model.shape(&member.shape).kind);
-            let is_form = !model.metadata.protocol.is_json();
-            assert!(!is_form || kinds.all(|k| k != Kind::Map), "{service} {name} takes a map");
+            if !model.metadata.protocol.is_json() && kinds.any(|kind| kind == Kind::Map) {
+                maps.push(name.clone());
+            }
         }
     }
+    // Forms with maps are not read; no drill sends this one.
+    assert_eq!(maps, ["CreateIntegration"]);
 }
 
-/// Patterns that look ahead, which `regex` does not. Nothing else may go unchecked.
+/// Patterns that look ahead or back, which `regex` does not. Nothing else may go unchecked.
 #[test]
 fn the_patterns_that_are_not_checked_are_these() {
     let mut unchecked = Vec::new();
@@ -81,6 +88,8 @@ fn the_patterns_that_are_not_checked_are_these() {
     assert_eq!(
         unchecked,
         [
+            "backup AccessPointArn",
+            "backup AccessPointName",
             "ec2 SecretArn",
             "elasticfilesystem Path",
             "elasticfilesystem TagKey",
@@ -171,7 +180,7 @@ fn a_rest_request_becomes_members() {
     });
     assert_eq!(params, expected);
 
-    let target = "/backup-vaults/v/recovery-points/arn%3Aaws%3Aec2%3Ax%3A%3Asnapshot%2Fsnap-1";
+    let target = "/backup-vaults/vault/recovery-points/arn%3Aaws%3Aec2%3Ax%3A%3Asnapshot%2Fsnap-1";
     let (operation, params) = decode("backup", &rest_request("GET", target, "")).expect("fine");
     assert_eq!(operation, "DescribeRecoveryPoint");
     assert_eq!(params["RecoveryPointArn"], "arn:aws:ec2:x::snapshot/snap-1");
@@ -180,7 +189,10 @@ fn a_rest_request_becomes_members() {
     let (operation, params) =
         decode("backup", &rest_request("PUT", "/restore-jobs", sent)).expect("fine");
     assert_eq!(operation, "StartRestoreJob");
-    assert_eq!(params, json!({"RecoveryPointArn": "arn", "Metadata": {"a": "b"}}));
+    assert_eq!(
+        params,
+        json!({"RecoveryPointArn": "arn", "Metadata": {"a": "b"}})
+    );
 
     let target = "/2015-02-01/file-systems?FileSystemId=fs-12345678";
     let (operation, params) =
@@ -191,7 +203,10 @@ fn a_rest_request_becomes_members() {
 
 #[test]
 fn json_goes_both_ways() {
-    let request = json_request("DynamoDB_20120810.Scan", r#"{"TableName": "t", "Limit": 3}"#);
+    let request = json_request(
+        "DynamoDB_20120810.Scan",
+        r#"{"TableName": "t", "Limit": 3}"#,
+    );
     let (operation, params) = decode("dynamodb", &request).expect("fine");
     assert_eq!(operation, "Scan");
     assert_eq!(params, json!({"TableName": "t", "Limit": 3}));
@@ -218,27 +233,87 @@ fn what_a_model_rejects_is_rejected_in_the_services_words() {
     let long = format!(r#"{{"TableName": "{}"}}"#, "x".repeat(2000));
     let cases = [
         ("ec2", ec2("Action=MakeVolumes"), "InvalidAction"),
-        ("ec2", form_request("Action=DescribeVolumes&Version=2010-01-01"), "InvalidAction"),
-        ("ec2", ec2("Action=RunInstances&MinCount=1"), "MissingParameter"),
-        ("ec2", ec2("Action=DescribeVolumes&Volumes.1=a"), "UnknownParameter"),
-        ("ec2", ec2("Action=DescribeVolumes&VolumeId.a=b"), "UnknownParameter"),
-        ("ec2", ec2("Action=DescribeVolumes&MaxResults=x"), "InvalidParameterValue"),
-        ("ec2", ec2("Action=DescribeVolumes&DryRun=yes"), "InvalidParameterValue"),
-        ("ec2", ec2("Action=CreateVolume&VolumeType=fast"), "InvalidParameterValue"),
-        ("ec2", ec2("Action=DescribeInstanceTypes&MaxResults=1"), "InvalidParameterValue"),
+        (
+            "ec2",
+            form_request("Action=DescribeVolumes&Version=2010-01-01"),
+            "InvalidAction",
+        ),
+        (
+            "ec2",
+            ec2("Action=RunInstances&MinCount=1"),
+            "MissingParameter",
+        ),
+        (
+            "ec2",
+            ec2("Action=DescribeVolumes&Volumes.1=a"),
+            "UnknownParameter",
+        ),
+        (
+            "ec2",
+            ec2("Action=DescribeVolumes&VolumeId.a=b"),
+            "UnknownParameter",
+        ),
+        (
+            "ec2",
+            ec2("Action=DescribeVolumes&MaxResults=x"),
+            "InvalidParameterValue",
+        ),
+        (
+            "ec2",
+            ec2("Action=DescribeVolumes&DryRun=yes"),
+            "InvalidParameterValue",
+        ),
+        (
+            "ec2",
+            ec2("Action=CreateVolume&VolumeType=fast"),
+            "InvalidParameterValue",
+        ),
+        (
+            "ec2",
+            ec2("Action=DescribeInstanceTypes&MaxResults=1"),
+            "InvalidParameterValue",
+        ),
         ("rds", rds("Action=DeleteDBInstance"), "MissingParameter"),
-        ("rds", rds("Action=DeleteDBInstance&Name=x"), "InvalidParameterValue"),
-        ("sts", form_request("Action=X&Version=2011-06-15"), "InvalidAction"),
-        ("backup", jobs(r#"{"Metadata": {}}"#), "MissingParameterValueException"),
-        ("backup", jobs(r#"{"Meta": {}}"#), "InvalidParameterValueException"),
+        (
+            "rds",
+            rds("Action=DeleteDBInstance&Name=x"),
+            "InvalidParameterValue",
+        ),
+        (
+            "sts",
+            form_request("Action=X&Version=2011-06-15"),
+            "InvalidAction",
+        ),
+        (
+            "backup",
+            jobs(r#"{"Metadata": {}}"#),
+            "MissingParameterValueException",
+        ),
+        (
+            "backup",
+            jobs(r#"{"Meta": {}}"#),
+            "InvalidParameterValueException",
+        ),
         ("backup", jobs("{"), "InvalidParameterValueException"),
         (
             "backup",
-            rest_request("PUT", "/restore-jobs/j/validations", r#"{"ValidationStatus": "GREAT"}"#),
+            rest_request(
+                "PUT",
+                "/restore-jobs/j/validations",
+                r#"{"ValidationStatus": "GREAT"}"#,
+            ),
             "InvalidParameterValueException",
         ),
-        ("backup", rest_request("GET", "/restore-jobs?count=1", ""), "InvalidParameterValueException"),
-        ("backup", rest_request("POST", "/restore-jobs", ""), "UnknownOperationException"),
+        (
+            "backup",
+            rest_request("GET", "/restore-jobs?count=1", ""),
+            "InvalidParameterValueException",
+        ),
+        (
+            "backup",
+            rest_request("POST", "/restore-jobs", ""),
+            "UnknownOperationException",
+        ),
         (
             "elasticfilesystem",
             rest_request("DELETE", "/2015-02-01/file-systems/a%20b", ""),
@@ -246,10 +321,26 @@ fn what_a_model_rejects_is_rejected_in_the_services_words() {
         ),
         ("dynamodb", dynamo("{}"), "ValidationException"),
         ("dynamodb", dynamo(&long), "ValidationException"),
-        ("dynamodb", dynamo(r#"{"TableName": 5}"#), "SerializationException"),
-        ("dynamodb", dynamo(r#"{"TableName": "t", "Limit": 0}"#), "ValidationException"),
-        ("dynamodb", dynamo(r#"{"TableName": "t", "Much": 0}"#), "ValidationException"),
-        ("dynamodb", json_request("Dynamo.Scan", "{}"), "UnknownOperationException"),
+        (
+            "dynamodb",
+            dynamo(r#"{"TableName": 5}"#),
+            "SerializationException",
+        ),
+        (
+            "dynamodb",
+            dynamo(r#"{"TableName": "t", "Limit": 0}"#),
+            "ValidationException",
+        ),
+        (
+            "dynamodb",
+            dynamo(r#"{"TableName": "t", "Much": 0}"#),
+            "ValidationException",
+        ),
+        (
+            "dynamodb",
+            json_request("Dynamo.Scan", "{}"),
+            "UnknownOperationException",
+        ),
         ("kms", kms(r#"{"KeyId": ""}"#), "ValidationException"),
         (
             "servicequotas",
@@ -293,16 +384,17 @@ fn errors_have_the_form_of_their_protocol() {
         let (response, _) = protocol::refuse(&models(service), operation, &refusal, "id-1");
         String::from_utf8(response.body).expect("text")
     };
-    assert!(
-        said("ec2", "DeleteVolume", "VolumeInUse").ends_with(
-            "<Response><Errors><Error><Code>VolumeInUse</Code><Message>a &lt;b&gt;</Message>\
+    assert!(said("ec2", "DeleteVolume", "VolumeInUse").ends_with(
+        "<Response><Errors><Error><Code>VolumeInUse</Code><Message>a &lt;b&gt;</Message>\
              </Error></Errors><RequestID>id-1</RequestID></Response>"
-        )
-    );
+    ));
     // By the name of the shape or by the code: on the wire it is the code.
     for code in ["DBInstanceNotFoundFault", "DBInstanceNotFound"] {
         let said = said("rds", "DescribeDBInstances", code);
-        assert!(said.contains("<Type>Sender</Type><Code>DBInstanceNotFound</Code>"), "{said}");
+        assert!(
+            said.contains("<Type>Sender</Type><Code>DBInstanceNotFound</Code>"),
+            "{said}"
+        );
     }
     assert_eq!(
         said("backup", "StartRestoreJob", "ResourceNotFoundException"),
@@ -312,8 +404,16 @@ fn errors_have_the_form_of_their_protocol() {
         said("dynamodb", "Scan", "ResourceNotFoundException"),
         r#"{"__type":"ResourceNotFoundException","message":"a <b>"}"#
     );
-    assert!(problem::undeclared(&models("backup"), "StartRestoreJob", "NoSuchThing"));
-    assert!(!problem::undeclared(&models("ec2"), "DeleteVolume", "NoSuchThing"));
+    assert!(problem::undeclared(
+        &models("backup"),
+        "StartRestoreJob",
+        "NoSuchThing"
+    ));
+    assert!(!problem::undeclared(
+        &models("ec2"),
+        "DeleteVolume",
+        "NoSuchThing"
+    ));
 }
 
 /// The example of the vendor's own documentation ("Create a signed request", IAM's ListUsers).
@@ -345,7 +445,10 @@ fn the_vendors_example_of_a_signature_holds() {
         ..Request::default()
     };
     let scope = sigv4::verify(&request, std::slice::from_ref(&keys)).expect("the example holds");
-    assert_eq!((scope.region.as_str(), scope.service.as_str()), ("us-east-1", "iam"));
+    assert_eq!(
+        (scope.region.as_str(), scope.service.as_str()),
+        ("us-east-1", "iam")
+    );
     request.query.push_str("&More=1");
     let said = sigv4::verify(&request, &[keys]);
     assert!(matches!(said, Err(Unbelieved::Wrong(_))));
@@ -353,7 +456,13 @@ fn the_vendors_example_of_a_signature_holds() {
 
 #[test]
 fn a_signature_covers_path_body_and_scope() {
-    let fine = || signed(rest_request("PUT", "/a%3Ab?x=1&a", "{}"), "eu-central-1", "backup");
+    let fine = || {
+        signed(
+            rest_request("PUT", "/a%3Ab?x=1&a", "{}"),
+            "eu-central-1",
+            "backup",
+        )
+    };
     let verify = |request: &Request| sigv4::verify(request, &[keys()]);
     assert_eq!(verify(&fine()).expect("it is ours").account, keys().account);
     let spoiled: [fn(&mut Request); 5] = [
@@ -361,7 +470,10 @@ fn a_signature_covers_path_body_and_scope() {
         |r| r.body.push(b' '),
         |r| r.query = "x=2&a".into(),
         |r| r.headers[0].1.push('x'),
-        |r| r.headers.push(("x-amz-security-token".into(), "not signed".into())),
+        |r| {
+            r.headers
+                .push(("x-amz-security-token".into(), "not signed".into()))
+        },
     ];
     for spoil in spoiled {
         let mut request = fine();
