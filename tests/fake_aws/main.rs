@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fake_aws::model;
 use fake_aws::server::{ACCESS_KEY, ACCOUNT, FakeAws, Options, SECRET};
 use fake_aws::sigv4::Keys;
+use fake_aws::{model, seed};
 
 /// A double of AWS Backup and of what a drill asks of other services. For tests.
 ///
@@ -34,6 +34,9 @@ struct Flags {
     /// What is there at the beginning (JSON)
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Begins with the example's account, vaults and recovery points
+    #[arg(long, conflicts_with = "seed")]
+    example: bool,
     /// botocore's data folder
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -78,6 +81,9 @@ fn run(flags: Flags) -> Result<(), String> {
     }
     if let Some(path) = &flags.seed {
         options.seed = Some(read(path)?);
+    }
+    if flags.example {
+        options.seed = Some(seed::example());
     }
     if !flags.account.is_empty() {
         options.keys = flags.account;

@@ -7,3 +7,7 @@ use super::world::World;
 pub fn apply(_world: &mut World, _spec: &Value) -> Result<(), String> {
     Ok(())
 }
+
+pub fn example() -> Value {
+    Value::Null
+}

@@ -56,7 +56,10 @@ impl Check<'_> {
                 for (name, item) in entries {
                     let path = format!("{path}.{name}");
                     self.value(&key.shape, &Value::from(name.as_str()), &path)?;
-                    self.value(&member.shape, item, &path)?;
+                    // AWS Backup does answer nulls here: an EBS point's availabilityZone.
+                    if self.limits || !item.is_null() {
+                        self.value(&member.shape, item, &path)?;
+                    }
                 }
                 entries.len() as f64
             }

@@ -216,6 +216,11 @@ fn json_goes_both_ways() {
         r#"{"Count":1,"Items":[{"id":{"S":"x"}}]}"#
     );
     // EFS and AWS Backup have names of their own on the wire in few places; times stay numbers.
+    let answer = json!({"RestoreMetadata": {"availabilityZone": null}});
+    assert_eq!(
+        body("backup", "GetRecoveryPointRestoreMetadata", &answer),
+        answer.to_string()
+    );
     let answer = json!({"RestoreJobId": "j", "CreationDate": 1767225600.5});
     assert_eq!(
         body("backup", "DescribeRestoreJob", &answer),
