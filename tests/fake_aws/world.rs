@@ -97,7 +97,10 @@ impl World {
             region.rds.left(&mut here);
             region.dynamodb.left(&mut here);
             region.efs.left(&mut here);
-            left.extend(here.into_iter().map(|one| format!("{account} {name} {one}")));
+            left.extend(
+                here.into_iter()
+                    .map(|one| format!("{account} {name} {one}")),
+            );
         }
         left
     }
