@@ -117,7 +117,7 @@ pub fn snapshots(turn: &mut Turn<'_>) -> Answer {
             "Progress": "100%",
             "StartTime": snapshot.started,
             "CompletionTime": snapshot.started + 300.0,
-            "OwnerId": owner,
+            "OwnerId": snapshot.owner.as_deref().unwrap_or(owner),
             "Description": snapshot.description,
             "VolumeSize": snapshot.size_gib,
             "Encrypted": snapshot.encrypted,
@@ -127,8 +127,10 @@ pub fn snapshots(turn: &mut Turn<'_>) -> Answer {
         })
     };
     let owners = turn.texts("OwnerIds");
-    let listed = |_: &Snapshot| {
-        owners.is_empty() || owners.iter().any(|one| *one == "self" || *one == owner)
+    // A stranger's are not to be seen, though images can be launched that are made of them.
+    let listed = |snapshot: &Snapshot| {
+        snapshot.owner.is_none()
+            && (owners.is_empty() || owners.iter().any(|one| *one == "self" || *one == owner))
     };
     let filters = &[
         ("snapshot-id", "SnapshotId"),
@@ -148,6 +150,9 @@ pub fn snapshots(turn: &mut Turn<'_>) -> Answer {
 pub fn delete_snapshot(turn: &mut Turn<'_>) -> Answer {
     let id = turn.needed("SnapshotId")?;
     let snapshot = find(&turn.state.snapshots, id, turn.sight())?;
+    if snapshot.owner.is_some() {
+        return refuse("AuthFailure", format!("Not authorized for snapshot:{id}"));
+    }
     if snapshot.backup {
         return refuse(
             "InvalidParameterValue",

@@ -30,7 +30,7 @@ pub fn describe(turn: &mut Turn<'_>) -> Answer {
             "PrivateIpAddress": one.private_ip,
             "RequesterManaged": false,
             "SourceDestCheck": true,
-            "Status": if instance.is_some() { "in-use" } else { "available" },
+            "Status": if one.instance.is_some() { "in-use" } else { "available" },
             "Attachment": instance.map(|instance| json!({
                 "AttachmentId": format!("eni-attach-{}", id.trim_start_matches("eni-")),
                 "DeleteOnTermination": true,
@@ -51,7 +51,6 @@ pub fn describe(turn: &mut Turn<'_>) -> Answer {
         ("vpc-id", "VpcId"),
         ("subnet-id", "SubnetId"),
         ("group-id", "Groups.GroupId"),
-        ("group-name", "Groups.GroupName"),
         ("attachment.instance-id", "Attachment.InstanceId"),
         ("attachment.status", "Attachment.Status"),
         ("availability-zone", "AvailabilityZone"),

@@ -207,6 +207,7 @@ fn helper_image(
             backup: false,
             volume: of.map_or(NO_VOLUME.to_owned(), |of| of.volume.clone()),
             description: "Made by AWS Backup while restoring".into(),
+            owner: None,
         };
         devices.push(ImageDevice {
             snapshot: id.clone(),

@@ -69,6 +69,7 @@ pub fn seed(state: &mut State, spec: &Value) {
             backup: truth(one, "backup"),
             volume: text_or(one, "volume", NO_VOLUME),
             description: text(one, "description"),
+            owner: None,
         };
         state.snapshots.insert(text(one, "id"), snapshot);
     }
@@ -129,6 +130,7 @@ fn image(state: &mut State, one: &Value) {
             encrypted: false,
         });
     }
+    let owned = |name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
     for device in &devices {
         let there = state.snapshots.entry(device.snapshot.clone());
         there.or_insert_with(|| Snapshot {
@@ -140,11 +142,11 @@ fn image(state: &mut State, one: &Value) {
             backup,
             volume: NO_VOLUME.to_owned(),
             description: String::new(),
+            owner: owned("owner"),
         });
     }
     let mut base = base(one);
     base.made = created.unwrap_or_default();
-    let owned = |name: &str| one.get(name).and_then(Value::as_str).map(str::to_owned);
     let image = Image {
         base,
         name: text_or(one, "name", &id),

@@ -177,6 +177,8 @@ pub struct Snapshot {
     pub backup: bool,
     pub volume: String,
     pub description: String,
+    /// None: the account's own.
+    pub owner: Option<String>,
 }
 
 /// What a snapshot names as its volume where that isn't known, as EC2 does.

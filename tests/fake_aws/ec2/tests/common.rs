@@ -1,6 +1,6 @@
 //! What all operations do alike: sight, tags, pages, slow deletions.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Ec2, ZONE, count, text};
 
@@ -140,4 +140,78 @@ fn the_region_tells_of_its_zones_and_types() {
     let offered = ec2.ok("DescribeInstanceTypeOfferings", offered);
     assert_eq!(count(&offered["InstanceTypeOfferings"]), 2);
     assert_eq!(ec2.refused("RunForever", json!({})), "InvalidAction");
+}
+
+#[test]
+fn every_list_is_found_by_what_it_belongs_to() {
+    let mut ec2 = Ec2::new();
+    let (vpc, subnet, group) = ec2.network();
+    let instance = ec2.launch(&subnet, &group);
+    ec2.wait(60.0);
+    let cases = [
+        ("DescribeSubnets", "Subnets", "vpc-id", &vpc, 1),
+        ("DescribeSubnets", "Subnets", "availability-zone", &vpc, 0),
+        ("DescribeRouteTables", "RouteTables", "vpc-id", &vpc, 1),
+        (
+            "DescribeInternetGateways",
+            "InternetGateways",
+            "attachment.vpc-id",
+            &vpc,
+            0,
+        ),
+        (
+            "DescribeSecurityGroups",
+            "SecurityGroups",
+            "vpc-id",
+            &vpc,
+            2,
+        ),
+        (
+            "DescribeNetworkInterfaces",
+            "NetworkInterfaces",
+            "attachment.instance-id",
+            &instance,
+            1,
+        ),
+        (
+            "DescribeNetworkInterfaces",
+            "NetworkInterfaces",
+            "subnet-id",
+            &subnet,
+            1,
+        ),
+        (
+            "DescribeInstances",
+            "Reservations",
+            "instance.group-id",
+            &group,
+            1,
+        ),
+        ("DescribeInstances", "Reservations", "vpc-id", &vpc, 1),
+        (
+            "DescribeVolumes",
+            "Volumes",
+            "attachment.instance-id",
+            &instance,
+            1,
+        ),
+        ("DescribeSnapshots", "Snapshots", "status", &vpc, 0),
+        (
+            "DescribeAddresses",
+            "Addresses",
+            "instance-id",
+            &instance,
+            0,
+        ),
+        ("DescribeImages", "Images", "name", &"ba?e".to_owned(), 1),
+    ];
+    for (operation, list, name, value, expected) in cases {
+        let filters = json!({"Filters": [{"Name": name, "Values": [value]}]});
+        let found = ec2.ok(operation, filters);
+        assert_eq!(count(&found[list]), expected, "{operation} by {name}");
+    }
+    let own = ec2.ok("DescribeSnapshots", json!({"OwnerIds": ["self"]}));
+    assert_eq!(count(&own["Snapshots"]), 2);
+    let own = ec2.ok("DescribeImages", json!({"Owners": ["self"]}));
+    assert_eq!(count(&own["Images"]), 1);
 }

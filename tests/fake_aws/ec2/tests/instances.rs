@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::super::backup_creates_instance;
-use super::{Ec2, KEY, ZONE, count, launch, text};
+use super::{Ec2, ZONE, count, launch, text};
 
 #[test]
 fn a_client_token_launches_once() {
@@ -207,4 +207,32 @@ fn what_backup_makes_bears_no_tag_and_is_left_until_all_of_it_is_deleted() {
     );
     let point = json!({"ImageId": image});
     assert_eq!(ec2.refused("DeregisterImage", point), "InvalidRequest");
+}
+
+#[test]
+fn a_stopped_instance_keeps_its_volumes() {
+    let mut ec2 = Ec2::new();
+    let (_, subnet, group) = ec2.network();
+    let id = ec2.launch(&subnet, &group);
+    let ids = json!({"InstanceIds": [id]});
+    assert_eq!(
+        ec2.refused("StopInstances", ids.clone()),
+        "IncorrectInstanceState"
+    );
+    ec2.wait(60.0);
+    let root = text(&ec2.instance(&id)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]);
+    let detach = json!({"VolumeId": root});
+    assert_eq!(ec2.refused("DetachVolume", detach), "OperationNotPermitted");
+    ec2.ok("StopInstances", ids.clone());
+    assert_eq!(ec2.instance(&id)["State"]["Name"], "stopping");
+    ec2.wait(60.0);
+    assert_eq!(ec2.instance(&id)["State"]["Name"], "stopped");
+    assert_eq!(ec2.volume_state(&root), "in-use");
+    // Its disks are to stay when it goes.
+    let keep = json!({"InstanceId": id, "BlockDeviceMappings": [
+        {"DeviceName": "/dev/xvda", "Ebs": {"DeleteOnTermination": false}}]});
+    ec2.ok("ModifyInstanceAttribute", keep);
+    ec2.ok("TerminateInstances", ids);
+    ec2.wait(60.0);
+    assert_eq!(ec2.volume_state(&root), "available");
 }

@@ -132,3 +132,58 @@ fn a_key_pair_is_imported_once_and_deleted_twice() {
         "InvalidKeyPair.NotFound"
     );
 }
+
+#[test]
+fn an_interface_is_its_instances() {
+    let mut ec2 = Ec2::new();
+    let (vpc, subnet, group) = ec2.network();
+    ec2.ok(
+        "ModifyVpcAttribute",
+        json!({"VpcId": vpc, "EnableDnsHostnames": {"Value": true}}),
+    );
+    ec2.launch(&subnet, &group);
+    let all = ec2.ok("DescribeNetworkInterfaces", json!({}));
+    let id = text(&all["NetworkInterfaces"][0]["NetworkInterfaceId"]);
+    let delete = json!({"NetworkInterfaceId": id});
+    assert_eq!(
+        ec2.refused("DeleteNetworkInterface", delete),
+        "InvalidParameterValue"
+    );
+    let mut permission = json!({"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443,
+        "IpRanges": [{"CidrIp": "10.0.0.0/16"}]});
+    let egress = json!({"GroupId": group, "IpPermissions": [permission]});
+    ec2.ok("AuthorizeSecurityGroupEgress", egress);
+    permission["IpRanges"][0]["CidrIp"] = json!("10.0.0.1/16");
+    let egress = json!({"GroupId": group, "IpPermissions": [permission]});
+    assert_eq!(
+        ec2.refused("AuthorizeSecurityGroupEgress", egress),
+        "InvalidParameterValue"
+    );
+}
+
+#[test]
+fn a_gateway_stays_while_a_public_address_is_mapped() {
+    let mut ec2 = Ec2::new();
+    let (vpc, subnet, group) = ec2.network();
+    let igw = ec2.ok("CreateInternetGateway", json!({}));
+    let both = json!({"InternetGatewayId": igw["InternetGateway"]["InternetGatewayId"],
+                      "VpcId": vpc});
+    ec2.ok("AttachInternetGateway", both.clone());
+    ec2.ok(
+        "ModifySubnetAttribute",
+        json!({"SubnetId": subnet, "MapPublicIpOnLaunch": {"Value": true}}),
+    );
+    let id = ec2.launch(&subnet, &group);
+    ec2.wait(60.0);
+    assert_eq!(
+        ec2.refused("DetachInternetGateway", both.clone()),
+        "DependencyViolation"
+    );
+    ec2.ok("TerminateInstances", json!({"InstanceIds": [id]}));
+    ec2.wait(60.0);
+    ec2.ok("DetachInternetGateway", both.clone());
+    assert_eq!(
+        ec2.refused("DetachInternetGateway", both),
+        "Gateway.NotAttached"
+    );
+}
