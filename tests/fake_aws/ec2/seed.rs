@@ -37,6 +37,7 @@ use super::state::{State, Subnet, Tag, Vpc, Zone};
 use super::turn::texts;
 use super::volumes::Disk;
 
+/// Adds what a spec of that shape says to a region.
 pub fn seed(state: &mut State, spec: &Value) {
     for zone in items(spec, "zones") {
         let name = zone
