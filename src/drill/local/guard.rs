@@ -257,6 +257,7 @@ mod tests {
             paths: paths.iter().map(|p| p.display().to_string()).collect(),
             hosts: hosts.iter().map(|h| (*h).to_owned()).collect(),
             places: vec!["cellar".into()],
+            regions: Vec::new(),
         }
     }
 
