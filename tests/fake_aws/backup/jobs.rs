@@ -22,7 +22,6 @@ pub fn start(world: &mut World, call: &Call) -> Answer {
     if let Some(map) = params.as_object_mut() {
         map.remove("IdempotencyToken");
     }
-    let params = params.to_string();
     if let Some(token) = &token
         && let Some(used) = world.region(call).backup.tokens.get(token)
     {

@@ -148,8 +148,8 @@ impl Point {
 /// What an idempotency token was used for.
 #[derive(Clone, Debug)]
 pub struct Used {
-    /// The request without the token, as text.
-    pub params: String,
+    /// The request without the token. Not as text: metadata comes in any order.
+    pub params: Value,
     /// `None`: the metadata was refused, and the token is used up all the same.
     pub job: Option<String>,
 }
