@@ -1,7 +1,6 @@
 //! A stage for drills in AWS: the double, a state folder, and drills that are run, killed, resumed
 //! and swept on it, in this process.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,13 +45,18 @@ impl Stage {
         Stage::with(Options {
             speed,
             script,
-            seed: Some(seed::example()),
             ..Options::default()
         })
     }
 
-    pub fn with(options: Options) -> Stage {
+    /// With `seed::example` and what instances need.
+    pub fn with(mut options: Options) -> Stage {
         let speed = options.speed;
+        if options.seed.is_none() {
+            let mut seed = seed::example();
+            seed["accounts"]["111122223333"]["regions"][SCRATCH]["ec2"] = with_instances();
+            options.seed = Some(seed);
+        }
         Stage {
             aws: FakeAws::start(options),
             dir: tempfile::tempdir().expect("a folder for the test"),
@@ -188,6 +192,28 @@ impl Stage {
     }
 }
 
+/// An image, and addresses of this machine for instances, with host keys on their consoles.
+fn with_instances() -> serde_json::Value {
+    let addresses: Vec<String> = (10..60).map(|n| format!("127.0.0.{n}")).collect();
+    let keys: serde_json::Map<String, serde_json::Value> = (addresses.iter())
+        .map(|address| (address.clone(), serde_json::json!([HOST_KEY])))
+        .collect();
+    serde_json::json!({
+        "images": [{"id": IMAGE, "name": "debian", "architecture": "x86_64", "root": "/dev/xvda",
+            "owner": "136693071363",
+            "devices": [{"device": "/dev/xvda", "snapshot": "snap-0aaaaaaaaaaaaaaa1",
+                "size_gib": 8, "encrypted": true}]}],
+        "snapshots": [{"id": "snap-0aaaaaaaaaaaaaaa1", "size_gib": 8, "started": 1_767_225_600}],
+        "addresses": addresses,
+        "host_keys": keys,
+    })
+}
+
+pub const IMAGE: &str = "ami-0aaaaaaaaaaaaaaa1";
+/// Of nobody.
+const HOST_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGLzQdVEbVCY5IKfYvJv6qFhWbx9UkkJpk9uxx3d2JcM";
+
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of
 /// it is told.
 fn alive(
@@ -243,6 +269,91 @@ steps:
     )
 }
 
-pub fn shown(path: &Path) -> String {
-    path.display().to_string()
+/// Twelve steps over what `seed::example` has backed up; `url`: of the double, which the proofs ask
+/// whether there is data behind an id.
+pub fn twelve_steps(url: &str) -> String {
+    let proof = |on: &str, id: &str| {
+        format!(
+            "    proofs:
+      - proof: there is data in it
+        on: {on}
+        command:
+          run: [busybox, wget, -qO-, \"{url}/_fake/data?id={{{{ {id} }}}}\"]
+          contains: full
+"
+        )
+    };
+    let arn = |service: &str, rest: &str| format!("arn:aws:{service}:{LOST}:111122223333:{rest}");
+    let mut out = head("");
+    out.push_str(&format!(
+        "  - step: jump
+    aws: {{fresh: {{image: {IMAGE}, type: t3.micro, substitutes: [t3.small], ssh: {{user: root}}}}}}
+    proofs:
+      - {{proof: it answers, command: {{run: [echo, hello], contains: hello}}}}
+"
+    ));
+    let volumes = [
+        ("a", 1, "by: backup, "),
+        ("b", 2, "by: ec2, initialisation_rate: 200, "),
+        ("c", 3, ""),
+        ("d", 1, "by: ec2, "),
+    ];
+    for (name, number, by) in volumes {
+        out.push_str(&format!(
+            "  - step: volume-{name}
+    needs: [jump]
+    aws:
+      resource: {}
+      volume: {{{by}attach: {{to: jump, device: /dev/sd{name}}}}}
+{}",
+            arn("ec2", &format!("volume/vol-0000000000000d{number:03}")),
+            proof("jump", &format!("steps['volume-{name}'].volume")),
+        ));
+    }
+    for number in [1, 2] {
+        out.push_str(&format!(
+            "  - step: machine-{number}
+    aws:
+      resource: {}
+      instance:
+        type: m5.large
+        substitutes: [m6i.large]
+        ssh: {{user: root, identity: key}}
+{}",
+            arn("ec2", &format!("instance/i-0000000000000a{number:03}")),
+            proof(&format!("machine-{number}"), &format!("steps['machine-{number}'].instance")),
+        ));
+    }
+    out.push_str(&format!(
+        "  - step: orders
+    needs: [jump]
+    aws: {{resource: \"{}\", rds: {{}}}}
+{}  - step: ledger
+    needs: [jump]
+    aws: {{resource: \"{}\", aurora: {{engine: aurora-postgresql, class: db.r6g.large}}}}
+{}  - step: carts
+    aws: {{resource: \"{}\", dynamodb: {{}}}}
+    proofs:
+      - proof: there are carts
+        items: {{at_least: 250, key: {{id: cart-0007}}, has: {{total: 35}}}}
+  - step: shared
+    needs: [jump]
+    aws: {{resource: \"{}\", efs: {{}}}}
+{}  - step: last
+    needs: [jump, volume-a, machine-1, orders]
+    aws:
+      resource: {}
+      volume: {{attach: {{to: jump, device: /dev/sdz}}}}
+{}",
+        arn("rds", "db:orders"),
+        proof("jump", "steps.orders.endpoint"),
+        arn("rds", "cluster:ledger"),
+        proof("jump", "steps.ledger.endpoint"),
+        arn("dynamodb", "table/carts"),
+        arn("elasticfilesystem", "file-system/fs-0000000000000e001"),
+        proof("jump", "steps.shared.file_system"),
+        arn("ec2", "volume/vol-0000000000000d002"),
+        proof("jump", "steps.last.volume"),
+    ));
+    out
 }

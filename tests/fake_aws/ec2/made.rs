@@ -228,6 +228,13 @@ fn helper_image(
     (image, snapshots)
 }
 
+impl State {
+    /// Whether it is a volume that came out of a snapshot, with its data.
+    pub fn is_filled(&self, volume: &str) -> bool {
+        (self.volumes.get(volume)).is_some_and(|v| v.snapshot.is_some() && !v.empty && !v.broken)
+    }
+}
+
 /// Whether there is data on a volume that AWS Backup has made.
 pub fn backup_fills(state: &mut State, volume: &str, empty: bool) {
     if let Some(volume) = state.volumes.get_mut(volume) {
