@@ -25,8 +25,12 @@ impl ProvideErrorMetadata for Said {
 
 fn answered(status: u16, code: Option<&str>, message: Option<&str>) -> Fault {
     let mut meta = ErrorMetadata::builder();
-    meta.set_code(code.map(str::to_owned));
-    meta.set_message(message.map(str::to_owned));
+    if let Some(code) = code {
+        meta = meta.code(code);
+    }
+    if let Some(message) = message {
+        meta = meta.message(message);
+    }
     let status = StatusCode::try_from(status).unwrap();
     let raw = HttpResponse::new(status, SdkBody::empty());
     Fault::of("starting", SdkError::service_error(Said(meta.build()), raw))
