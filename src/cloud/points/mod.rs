@@ -23,6 +23,8 @@ use choose::{Candidate, choose, is_from_elsewhere, is_settled};
 
 /// A year of hourly points is 8760; more of one resource are not looked at.
 const MOST: usize = 10_000;
+/// A list that goes on without anything in it is not read for ever.
+const PAGES: usize = 1000;
 /// So many points are asked about at once.
 const CHUNK: usize = 20;
 /// How long a service that answers with its own faults is waited for.
@@ -148,7 +150,7 @@ async fn list(clients: &Clients, vault: &str, resource: &str) -> Result<Vec<Cand
     );
     let mut points = Vec::new();
     let mut token: Option<String> = None;
-    loop {
+    for _ in 0..PAGES {
         let page = persist(clients.pace, PATIENCE, &what, || {
             let request = (clients.backup.list_recovery_points_by_backup_vault())
                 .backup_vault_name(vault)
@@ -183,9 +185,10 @@ async fn list(clients: &Clients, vault: &str, resource: &str) -> Result<Vec<Cand
             .filter(|t| !t.is_empty())
             .map(str::to_owned);
         if token.is_none() || points.len() >= MOST {
-            return Ok(points);
+            break;
         }
     }
+    Ok(points)
 }
 
 /// What is written down of a point.

@@ -60,14 +60,14 @@ impl Schedule {
     /// For restores and databases: minutes to hours.
     pub const LONG: Schedule = Schedule {
         first: Duration::from_secs(5),
-        longest: Duration::from_secs(60),
+        longest: Duration::from_secs(90),
     };
 
     /// The next wait. `elapsed`: since the first question; `share`: how far it is.
     ///
     /// Where the share is known, half of what is left, so that the end is found after few
     /// questions; else a fiftieth of what has gone by, which is the overhead that it can cost.
-    /// Never under 1 % of what has gone by.
+    /// Never under 0.5 % of what has gone by.
     pub fn next(&self, elapsed: Duration, share: Option<f64>) -> Duration {
         self.next_since(None, elapsed, share)
     }
@@ -92,7 +92,7 @@ impl Schedule {
         let shortest = if close { self.first / 4 } else { self.first };
         wanted
             .clamp(shortest, self.longest.max(shortest))
-            .max(elapsed.div_f64(100.0))
+            .max(elapsed.div_f64(200.0))
     }
 }
 

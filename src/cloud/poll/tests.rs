@@ -43,7 +43,7 @@ async fn few_questions_and_an_end_that_is_seen_soon() {
         (0.0, 1800.0, 40),
         (60.0, 1800.0, 45),
         (60.0, 160.0, 25),
-        (300.0, 7200.0, 150),
+        (300.0, 7200.0, 180),
         (0.0, 36_000.0, 400),
     ] {
         let (asked, late) = watch(lag, end, true).await;
@@ -73,7 +73,7 @@ async fn waits_are_within_their_bounds_whatever_a_service_says() {
     ] {
         for elapsed in [0, 1, 10, 3600] {
             let wait = Schedule::LONG.next(seconds(elapsed), share);
-            assert!(wait >= seconds(1) && wait <= seconds(60), "{share:?}");
+            assert!(wait >= seconds(1) && wait <= seconds(90), "{share:?}");
         }
     }
 }

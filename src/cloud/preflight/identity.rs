@@ -131,7 +131,8 @@ pub async fn vault(clients: &Clients, scratch: &AwsScratch, sight: &mut Sight) {
     let what = format!("reading the tags of the vault {shown}");
     let mut value = None;
     let mut token: Option<String> = None;
-    loop {
+    // A resource has 50 tags at most.
+    for _ in 0..10 {
         let asked = ask(clients, &what, || {
             let request = clients.backup.list_tags().resource_arn(&arn);
             let request = request.set_next_token(token.clone());
