@@ -69,6 +69,8 @@ pub struct Instance {
 /// All steps.
 #[derive(Debug, Default)]
 pub struct State {
+    /// On the scratch, while it is ours.
+    pub lock: Option<super::preflight::Held>,
     pub network: Option<Network>,
     pub steps: BTreeMap<String, Recovered>,
 }

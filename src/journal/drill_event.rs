@@ -248,6 +248,10 @@ pub struct PointNote {
     pub sha256: Option<String>,
     /// Whether a signature that counts vouches for it.
     pub signed: bool,
+    /// Who else says of when the data is: a service's own clock. Of a recovery point in a vault,
+    /// which nobody signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<String>,
     /// How it was picked, in words: `latest of 7 before the disaster`.
     pub how: String,
     /// Its share of what the policy's source last held: bytes restored ÷ bytes backed up is the

@@ -113,6 +113,7 @@ impl Inner {
             size: backup.size,
             sha256: sidecar.map(|s| s.sha256.clone()),
             signed: picked.is_signed(),
+            vouched: None,
             how: picked.how.clone(),
             files: sidecar.map(|s| s.files),
             bytes: sidecar.map(|s| s.bytes),

@@ -27,6 +27,7 @@ fn picked(step: &str, at_ms: u64, data_time: Option<&str>, copy_time: Option<&st
             size: 1,
             sha256: None,
             signed: true,
+            vouched: None,
             how: "latest of 1".into(),
             files: None,
             bytes: None,
