@@ -1,8 +1,11 @@
 use aws_sdk_ec2::types::{
     EbsInstanceBlockDevice, EbsStatusSummary, InstanceBlockDeviceMapping, InstanceState,
-    InstanceStatusSummary, Placement, StateReason,
+    InstanceStatusSummary, InstanceType, Placement, StateReason,
 };
+use base64::Engine as _;
+use std::time::Duration;
 
+use super::fresh::{minutes, user_data};
 use super::*;
 
 #[test]
