@@ -1,17 +1,292 @@
-//! What bears the run's tag or name and is still there, asked with Describe and List, with what it
-//! costs a day.
+//! What bears the run's tag or name and is still there, asked with Describe and List, never of the
+//! tag index, with what it costs a day.
 
+use aws_sdk_rds::types::Tag as RdsTag;
+
+use super::client::Clients;
+use super::fault::Fault;
+use super::find::{self, filter};
+use super::make::PATIENCE;
+use super::names::{Kind, TAG_DRILL};
+use super::poll::{Asked, Schedule, until};
 use super::provider::Inner;
+use super::teardown::take_away;
 use crate::drill::provider::{DrillContext, Leftover};
+use crate::shell::clean;
 
-pub(super) async fn list(_inner: &Inner, _drill: &DrillContext) -> Vec<Leftover> {
-    todo!("the making part")
+/// What EC2 has that bears a tag; instances are looked for in the run's VPCs too.
+const OF_EC2: [Kind; 10] = [
+    Kind::Instance,
+    Kind::Volume,
+    Kind::Image,
+    Kind::Snapshot,
+    Kind::KeyPair,
+    Kind::InternetGateway,
+    Kind::RouteTable,
+    Kind::SecurityGroup,
+    Kind::Subnet,
+    Kind::Vpc,
+];
+
+/// The beginning of every name of a run. Pure.
+fn prefix(run: &str) -> String {
+    format!("seawall-{}-", run.to_ascii_lowercase()).replace("--", "-")
+}
+
+/// The id of a leftover stands first in its name. Pure.
+fn id_of(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
+}
+
+/// What could not be asked is not nothing.
+const UNKNOWN: &str = "not known";
+
+pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
+    let unknown = |fault: &Fault| Leftover {
+        kind: UNKNOWN.to_owned(),
+        name: format!("whether something is left: {fault}"),
+    };
+    let clients = match inner.clients().await {
+        Ok(clients) => clients,
+        Err(fault) => return vec![unknown(&fault)],
+    };
+    let mut left = Vec::new();
+    let mut take = |kind: Kind, found: Result<Vec<String>, Fault>| match found {
+        Ok(ids) => left.extend(ids.into_iter().map(|id| Leftover {
+            kind: kind.as_str().to_owned(),
+            name: clean(&id, 255),
+        })),
+        Err(fault) => left.push(unknown(&fault)),
+    };
+    for kind in OF_EC2 {
+        take(kind, of_ec2(clients, kind, &drill.run).await);
+    }
+    let prefix = prefix(&drill.run);
+    for kind in [
+        Kind::DbInstance,
+        Kind::DbCluster,
+        Kind::DbSubnetGroup,
+        Kind::Bucket,
+        Kind::Table,
+        Kind::FileSystem,
+    ] {
+        let what = "looking for what is left";
+        let found = until(
+            clients.pace,
+            Schedule::QUICK,
+            PATIENCE,
+            what,
+            false,
+            || async {
+                let found = match kind {
+                    Kind::Bucket => buckets(clients, &prefix).await?,
+                    Kind::Table => tables(clients, &prefix).await?,
+                    Kind::FileSystem => file_systems(clients, &drill.run, &prefix).await?,
+                    kind => of_rds(clients, kind, &drill.run, &prefix).await?,
+                };
+                Ok(Asked::Ready(found))
+            },
+        );
+        take(kind, found.await);
+    }
+    left
+}
+
+async fn of_ec2(clients: &Clients, kind: Kind, run: &str) -> Result<Vec<String>, Fault> {
+    let what = "looking for what is left";
+    until(
+        clients.pace,
+        Schedule::QUICK,
+        PATIENCE,
+        what,
+        false,
+        || async {
+            let ec2 = &clients.ec2;
+            let mut found = find::ids(ec2, kind, vec![find::tag(TAG_DRILL, run)]).await?;
+            if kind == Kind::Instance {
+                // What a restore made and nobody could tag: who is in the drill's network is the
+                // drill's.
+                let vpcs = find::ids(ec2, Kind::Vpc, vec![find::tag(TAG_DRILL, run)]).await?;
+                for vpc in vpcs {
+                    for id in find::ids(ec2, kind, vec![filter("vpc-id", &vpc)]).await? {
+                        if !found.contains(&id) {
+                            found.push(id);
+                        }
+                    }
+                }
+            }
+            Ok(Asked::Ready(found))
+        },
+    )
+    .await
+}
+
+fn is_ours(tags: &[RdsTag], name: &str, run: &str, prefix: &str) -> bool {
+    let mut tags = tags.iter();
+    name.starts_with(prefix)
+        || tags.any(|tag| tag.key() == Some(TAG_DRILL) && tag.value() == Some(run))
+}
+
+async fn of_rds(
+    clients: &Clients,
+    kind: Kind,
+    run: &str,
+    prefix: &str,
+) -> Result<Vec<String>, Fault> {
+    let mut found = Vec::new();
+    match kind {
+        Kind::DbInstance => {
+            let what = "looking for database instances";
+            let mut pages = clients
+                .rds
+                .describe_db_instances()
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(one) = pages.next().await {
+                let one = one.map_err(|e| Fault::of(what, e))?;
+                if let Some(id) = one.db_instance_identifier()
+                    && is_ours(one.tag_list(), id, run, prefix)
+                {
+                    found.push(id.to_owned());
+                }
+            }
+        }
+        Kind::DbCluster => {
+            let what = "looking for database clusters";
+            let mut pages = clients
+                .rds
+                .describe_db_clusters()
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(one) = pages.next().await {
+                let one = one.map_err(|e| Fault::of(what, e))?;
+                if let Some(id) = one.db_cluster_identifier()
+                    && is_ours(one.tag_list(), id, run, prefix)
+                {
+                    found.push(id.to_owned());
+                }
+            }
+        }
+        _ => {
+            let what = "looking for DB subnet groups";
+            let mut pages = clients
+                .rds
+                .describe_db_subnet_groups()
+                .into_paginator()
+                .items()
+                .send();
+            while let Some(one) = pages.next().await {
+                let one = one.map_err(|e| Fault::of(what, e))?;
+                if let Some(id) = one.db_subnet_group_name()
+                    && id.starts_with(prefix)
+                {
+                    found.push(id.to_owned());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+async fn buckets(clients: &Clients, prefix: &str) -> Result<Vec<String>, Fault> {
+    let what = "looking for buckets";
+    let mut found = Vec::new();
+    let mut pages = clients
+        .s3
+        .list_buckets()
+        .prefix(prefix)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|e| Fault::of(what, e))?;
+        // Other servers than S3 itself do not know the prefix.
+        let names = page.buckets().iter().filter_map(|bucket| bucket.name());
+        let ours = names.filter(|name| name.starts_with(prefix));
+        found.extend(ours.map(str::to_owned));
+    }
+    Ok(found)
+}
+
+async fn tables(clients: &Clients, prefix: &str) -> Result<Vec<String>, Fault> {
+    let what = "looking for tables";
+    let mut found = Vec::new();
+    let mut pages = clients
+        .dynamodb
+        .list_tables()
+        .into_paginator()
+        .items()
+        .send();
+    while let Some(name) = pages.next().await {
+        let name = name.map_err(|e| Fault::of(what, e))?;
+        if name.starts_with(prefix) {
+            found.push(name);
+        }
+    }
+    Ok(found)
+}
+
+async fn file_systems(clients: &Clients, run: &str, prefix: &str) -> Result<Vec<String>, Fault> {
+    let what = "looking for file systems";
+    let mut found = Vec::new();
+    let mut pages = clients
+        .efs
+        .describe_file_systems()
+        .into_paginator()
+        .items()
+        .send();
+    while let Some(one) = pages.next().await {
+        let one = one.map_err(|e| Fault::of(what, e))?;
+        let mut tags = one.tags().iter();
+        if one.creation_token().starts_with(prefix)
+            || tags.any(|tag| tag.key() == TAG_DRILL && tag.value() == run)
+        {
+            found.push(one.file_system_id().to_owned());
+        }
+    }
+    Ok(found)
 }
 
 pub(super) async fn clear(
-    _inner: &Inner,
+    inner: &Inner,
     _drill: &DrillContext,
-    _leftover: &Leftover,
+    leftover: &Leftover,
 ) -> Result<(), String> {
-    todo!("the making part")
+    let Some(kind) = Kind::parse(&leftover.kind) else {
+        return Err("what is left is not known".to_owned());
+    };
+    let clients = inner.clients().await.map_err(|fault| fault.to_string())?;
+    let gone = take_away(clients, kind, id_of(&leftover.name), false);
+    gone.await.map_err(|fault| fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::names::resource_name;
+
+    #[test]
+    fn every_name_of_a_run_begins_alike_and_no_other_runs() {
+        let run = "20261120T073514Z-00000001";
+        let name = resource_name(run, "Some Step", 2);
+        assert!(name.starts_with(&prefix(run)), "{name}");
+        let other = resource_name("20261120T073514Z-00000002", "Some Step", 2);
+        assert!(!other.starts_with(&prefix(run)));
+    }
+
+    #[test]
+    fn the_id_stands_first() {
+        assert_eq!(id_of("vol-1 (about 0.27 USD a day)"), "vol-1");
+        assert_eq!(id_of("vol-1"), "vol-1");
+    }
+
+    #[test]
+    fn a_database_is_ours_by_its_name_or_its_tag() {
+        let tag = RdsTag::builder().key(TAG_DRILL).value("run").build();
+        assert!(is_ours(&[], "seawall-run-x", "run", "seawall-run-"));
+        assert!(is_ours(&[tag.clone()], "x", "run", "seawall-run-"));
+        assert!(!is_ours(&[tag], "x", "other", "seawall-other-"));
+        assert!(!is_ours(&[], "production", "run", "seawall-run-"));
+    }
 }

@@ -13,10 +13,18 @@
 //! - `provider`, `state`: the whole.
 
 pub mod access;
+mod bucket;
 pub mod client;
+mod created;
+mod database;
 pub mod fault;
+mod file_system;
+mod find;
 pub mod guard;
+mod instance;
 mod leftovers;
+mod make;
+mod metadata;
 pub mod names;
 mod network;
 mod points;
@@ -26,8 +34,11 @@ pub mod prices;
 pub mod provider;
 mod remote;
 mod restore;
+mod restore_job;
 pub mod state;
+mod table;
 mod teardown;
+mod volume;
 
 pub use access::Access;
 pub use provider::{AwsProvider, CloudSetup};

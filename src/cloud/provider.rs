@@ -20,7 +20,7 @@ use crate::drill::provider::{
     DrillContext, Leftover, Pending, PhaseDone, ProofSaid, Provider, Readiness, StepContext,
     StepError, Watched,
 };
-use crate::model::drill::DrillPhase;
+use crate::model::drill::{DrillPhase, Ended, ProofOutcome};
 use crate::reach::Reach;
 use crate::sign::Trusted;
 
@@ -232,6 +232,11 @@ impl Provider for AwsProvider {
     ) -> Pending<'a, ProofSaid> {
         let who = format!("step {}", context.step.step);
         Box::pin(async move { asking(&who, remote::prove(&self.inner, context, proof)).await })
+    }
+
+    fn concluded(&self, context: &StepContext<'_>, ended: Ended, proofs: &[ProofOutcome]) {
+        let validated = teardown::validated(ended, proofs);
+        (self.inner).know(&context.step.step, |known| known.validated = validated);
     }
 
     fn adopt<'a>(

@@ -38,6 +38,11 @@ pub struct Point {
 /// What a step has become.
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
+    /// Which attempt made it, from 1.
+    pub attempt: u32,
+    /// The id of the restore job, and whether its proofs bore out what it restored.
+    pub restore_job: Option<String>,
+    pub validated: Option<bool>,
     pub point: Option<Point>,
     pub instance: Option<Instance>,
     pub volume: Option<String>,
@@ -72,5 +77,7 @@ pub struct State {
     /// On the scratch, while it is ours.
     pub lock: Option<super::preflight::Held>,
     pub network: Option<Network>,
+    /// Tokens of ledger entries that were seen gone while others were still going.
+    pub gone: std::collections::BTreeSet<String>,
     pub steps: BTreeMap<String, Recovered>,
 }

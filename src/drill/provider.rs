@@ -15,7 +15,7 @@ use super::ledger::{Ledger, LedgerEntry};
 use crate::backup::Progress;
 use crate::document::drill::{Proof, Step};
 use crate::journal::PointNote;
-use crate::model::drill::{DrillPhase, ProofOutcome};
+use crate::model::drill::{DrillPhase, Ended, ProofOutcome};
 
 /// A boxed future.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -142,6 +142,10 @@ pub trait Provider: Send + Sync {
         context: &'a StepContext<'a>,
         proof: &'a Proof,
     ) -> Pending<'a, ProofSaid>;
+
+    /// A step's attempt is over: how, and what its proofs said. It counts in the step's time, so
+    /// what takes long is done later.
+    fn concluded(&self, _context: &StepContext<'_>, _ended: Ended, _proofs: &[ProofOutcome]) {}
 
     /// After a resume: takes over what an earlier process made for a step that had recovered. An
     /// error says why it is not there any more; then the step is done again.

@@ -58,12 +58,14 @@ pub(super) async fn attempt(
         until: Instant::now() + step.deadline.0,
     };
     one.ended(DrillPhase::Wait, Ended::Well, PhaseDone::default())?;
-    let short = one.work().await?;
+    let mut said = Vec::new();
+    let short = one.work(&mut said).await?;
     at_work.done = true;
     let (ended, reason) = match short {
         None => (Ended::Well, None),
         Some((ended, reason)) => (ended, Some(clean(&reason, 1000))),
     };
+    run.provider().concluded(&one.context, ended, &said);
     run.book.watch(run.provider())?;
     run.book.write(|at_ms| DrillEvent::StepEnded {
         step: step.step.clone(),
@@ -87,13 +89,14 @@ impl One<'_> {
         self.context.step.step.clone()
     }
 
-    async fn work(&self) -> Result<Option<Short>, JournalError> {
+    /// `said`: what the proofs came to.
+    async fn work(&self, said: &mut Vec<ProofOutcome>) -> Result<Option<Short>, JournalError> {
         for phase in self.run.provider().phases(self.context.step) {
             if let Some(short) = self.phase(phase).await? {
                 return Ok(Some(short));
             }
         }
-        self.verify().await
+        self.verify(said).await
     }
 
     async fn phase(&self, phase: DrillPhase) -> Result<Option<Short>, JournalError> {
@@ -143,7 +146,10 @@ impl One<'_> {
     }
 
     /// All proofs, also after one has failed: the report is to say all that is wrong.
-    async fn verify(&self) -> Result<Option<Short>, JournalError> {
+    async fn verify(
+        &self,
+        outcomes: &mut Vec<ProofOutcome>,
+    ) -> Result<Option<Short>, JournalError> {
         self.started(DrillPhase::Verify)?;
         let mut failed: Option<String> = None;
         let mut unknown: Option<String> = None;
@@ -160,6 +166,7 @@ impl One<'_> {
                 }
             };
             self.run.book.watch(self.run.provider())?;
+            outcomes.push(said.outcome);
             let shown = format!("the proof `{}`", clean(&proof.proof, 80));
             match said.outcome {
                 ProofOutcome::Pass => {}
