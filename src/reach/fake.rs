@@ -8,7 +8,8 @@ use tokio::io::AsyncReadExt;
 
 use super::run::unreadable;
 use super::{
-    ConnectionFacts, Ended, Input, LocalReach, OnOutput, Pending, Reach, ReachError, Session, Target,
+    ConnectionFacts, Ended, Input, LocalReach, OnOutput, Pending, Reach, ReachError, Session,
+    Target,
 };
 
 /// What a scripted place answers to a program: its standard output, and how it ended.

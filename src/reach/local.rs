@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 use super::run::{check_password, unreadable};
 use super::start::{PIECE, Start, keep};
 use super::{
-    Ask, Become, ConnectionFacts, Ended, Input, OnOutput, Pending, Phase, Reach, ReachError, Session,
-    Target,
+    Ask, Become, ConnectionFacts, Ended, Input, OnOutput, Pending, Phase, Reach, ReachError,
+    Session, Target,
 };
 
 /// Runs programs on this machine.

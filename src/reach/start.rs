@@ -61,9 +61,9 @@ impl Start {
             Become::Sudo => &["env", "LC_ALL=C", "sudo", "-n", "--"],
             // -k: a password that was typed before must not count, so that it is always asked
             // for, and the prompt tells us when it was refused.
-            Become::SudoWithPassword => &[
-                "env", "LC_ALL=C", "sudo", "-k", "-S", "-p", &prompt, "--",
-            ],
+            Become::SudoWithPassword => {
+                &["env", "LC_ALL=C", "sudo", "-k", "-S", "-p", &prompt, "--"]
+            }
         };
         let length = self.fed.unwrap_or_default().to_string();
         let sh: &[&str] = match (self.fed, self.become_root) {

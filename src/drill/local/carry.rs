@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::accept::{differs, too_fast};
-use super::pick::{self, Picked};
 use super::postgres;
 use super::run::{FeedError, Limits, Program};
 use super::scratch;
@@ -18,6 +16,8 @@ use crate::backup::restore::{self, Limits as Bounds, Restored};
 use crate::backup::store::Store;
 use crate::document::drill::{IntoPostgresql, Restore};
 use crate::document::policy::SourceDocument;
+use crate::drill::accept::{differs, too_fast};
+use crate::drill::pick::{self, Picked};
 use crate::drill::provider::{PhaseDone, StepError};
 use crate::journal::PointNote;
 use crate::model::drill::DrillPhase;
