@@ -87,6 +87,22 @@ impl Guard {
         )
     }
 
+    /// Notes a place outside of the SDK's path that was used (a store of archives), and by whom.
+    pub fn note_used(&self, endpoint: &str, by: &str) {
+        let entry = (crate::shell::clean(endpoint, 300), by.to_owned());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.watched.used.contains(&entry) {
+            seen.watched.used.push(entry);
+        }
+    }
+
+    /// Notes one that was refused.
+    pub fn note_refused(&self, what: &str, by: &str) {
+        let entry = (crate::shell::clean(what, 300), by.to_owned());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.watched.refused.push(entry);
+    }
+
     /// How many requests were sent for whom, retries among them.
     pub fn requests(&self) -> BTreeMap<String, u64> {
         (self.seen.lock().unwrap_or_else(PoisonError::into_inner))

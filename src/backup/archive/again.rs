@@ -35,6 +35,10 @@ impl Links {
         self.hashes.len() <= LINKS
     }
 
+    fn has(&self, names: &[&[u8]]) -> bool {
+        !self.hashes.is_empty() && (self.hashes).contains(&self.key.hash_one(names.join(&b'/')))
+    }
+
     /// Whether the way to a thing, itself left out, goes through a link.
     fn on_the_way(&self, names: &[&[u8]]) -> bool {
         let mut path = Vec::new();
@@ -89,6 +93,9 @@ impl<W: Write> Again<W> {
             ))),
         };
         through(&names, member)?;
+        if self.links.has(&names) {
+            return Err(ExtractError::twice(&shown(&member.path)));
+        }
         let kind = match member.kind {
             MemberKind::File => Type::File,
             MemberKind::Directory => Type::Directory,

@@ -101,22 +101,7 @@ impl Inner {
         let picked = pick::pick(&backups, &restore.pick, disaster, &random)
             .map_err(|why| format!("{why} (source {}, store {})", restore.source, opened.name))?;
         pick::belongs(&picked, &restore.source)?;
-        let sidecar = picked.sidecar();
-        let backup = &picked.backup;
-        let point = PointNote {
-            source: restore.source.clone(),
-            name: backup.name.clone(),
-            store: opened.name,
-            place: opened.place,
-            data_time: backup.data_time.map(|t| t.to_string()),
-            copy_time: backup.copied.map(|t| t.to_string()),
-            size: backup.size,
-            sha256: sidecar.map(|s| s.sha256.clone()),
-            signed: picked.is_signed(),
-            how: picked.how.clone(),
-            files: sidecar.map(|s| s.files),
-            bytes: sidecar.map(|s| s.bytes),
-        };
+        let point = pick::note(&picked, &restore.source, opened.name, opened.place);
         Ok((picked, point))
     }
 }

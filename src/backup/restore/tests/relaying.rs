@@ -37,7 +37,7 @@ fn another_tar_makes_what_the_manifest_says() {
     let target = Target::new();
     fs::create_dir(target.goal()).unwrap();
     let mut tar = Command::new("tar")
-        .args(["-x", "-p", "-k", "--numeric-owner", "-f", "-", "-C"])
+        .args(["-x", "-p", "--numeric-owner", "-f", "-", "-C"])
         .arg(target.goal())
         .stdin(Stdio::piped())
         .spawn()
@@ -68,6 +68,8 @@ fn nothing_goes_through_a_link() {
     assert!(said.contains("behind a link"), "{said}");
     let said = refused(&[link.clone(), block(b"h", b'1', 0, b"d/passwd")]);
     assert!(said.contains("behind a link"), "{said}");
+    let said = refused(&[link.clone(), file_of(b"d", b"over the link")]);
+    assert!(said.contains("twice"), "{said}");
     // A link beside is none on the way.
     let (result, _) = relayed(packed(&tar_of(&[link, file_of(b"dd/good", b"x")])));
     result.unwrap();
