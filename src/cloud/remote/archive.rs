@@ -307,7 +307,7 @@ fn directory_of(path: &Path) -> PathBuf {
 }
 
 /// Why a store is lost, if it is: by its place, its directory, its host, or its region.
-fn is_lost(
+pub(super) fn is_lost(
     lost: &Lost,
     store: &StoreDocument,
     drill_base: &Path,
