@@ -22,7 +22,7 @@ use super::login::Login;
 use super::run;
 use super::stream::{Lifeline, Piped, tether};
 use super::{
-    Become, ConnectionFacts, Ended, OnOutput, Pending, Phase, Reach, ReachError, Session,
+    Become, ConnectionFacts, Ended, Input, OnOutput, Pending, Phase, Reach, ReachError, Session,
     SshOptions, Target,
 };
 use crate::shell::clean;
@@ -445,6 +445,22 @@ struct SshSession {
     has_run: bool,
 }
 
+impl SshSession {
+    fn exec(&mut self) -> Result<run::Exec<'_>, ReachError> {
+        let Some(link) = self.links.last() else {
+            return Err(ReachError::new(Phase::Start, "the connection is closed"));
+        };
+        Ok(run::Exec {
+            handle: &link.handle,
+            seen: &link.seen,
+            options: &self.options,
+            name: &self.name,
+            become_root: self.become_root,
+            first: !std::mem::replace(&mut self.has_run, true),
+        })
+    }
+}
+
 impl Session for SshSession {
     fn run<'a>(
         &'a mut self,
@@ -452,20 +468,19 @@ impl Session for SshSession {
         limit: Duration,
         on_output: OnOutput<'a>,
     ) -> Pending<'a, Result<Ended, ReachError>> {
+        Box::pin(async move { self.exec()?.run(program, None, limit, on_output).await })
+    }
+
+    fn feed<'a>(
+        &'a mut self,
+        program: &'a str,
+        input: Input<'a>,
+        limit: Duration,
+        on_output: OnOutput<'a>,
+    ) -> Pending<'a, Result<Ended, ReachError>> {
         Box::pin(async move {
-            let Some(link) = self.links.last() else {
-                return Err(ReachError::new(Phase::Start, "the connection is closed"));
-            };
-            run::Exec {
-                handle: &link.handle,
-                seen: &link.seen,
-                options: &self.options,
-                name: &self.name,
-                become_root: self.become_root,
-                first: !std::mem::replace(&mut self.has_run, true),
-            }
-            .run(program, limit, on_output)
-            .await
+            let exec = self.exec()?;
+            exec.run(program, Some(input), limit, on_output).await
         })
     }
 

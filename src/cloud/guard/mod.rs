@@ -70,6 +70,24 @@ impl Guard {
             .clone()
     }
 
+    /// A place that is not reached through the SDK was used: a store of archives.
+    pub fn note_used(&self, endpoint: &str, by: &str) {
+        let pair = (clean(endpoint, 300), by.to_owned());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.told.insert(pair.clone()) {
+            seen.watched.used.push(pair);
+        }
+    }
+
+    /// Such a place was refused.
+    pub fn note_refused(&self, what: &str, by: &str) {
+        let pair = (clean(what, 300), by.to_owned());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if !seen.watched.refused.contains(&pair) {
+            seen.watched.refused.push(pair);
+        }
+    }
+
     /// Judges a request, and remembers what came of it.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::backup::catalog::{Backup, Vouched};
 use crate::backup::sidecar::Sidecar;
+use crate::journal::PointNote;
 use crate::shell::clean;
 
 /// A backup that was picked.
@@ -147,6 +148,27 @@ pub fn belongs(picked: &Picked, source: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// What the journal says of it.
+pub fn note(picked: &Picked, source: &str, store: String, place: String) -> PointNote {
+    let sidecar = picked.sidecar();
+    let backup = &picked.backup;
+    PointNote {
+        source: source.to_owned(),
+        name: backup.name.clone(),
+        store,
+        place,
+        data_time: backup.data_time.map(|t| t.to_string()),
+        copy_time: backup.copied.map(|t| t.to_string()),
+        size: backup.size,
+        sha256: sidecar.map(|s| s.sha256.clone()),
+        signed: picked.is_signed(),
+        vouched: None,
+        how: picked.how.clone(),
+        files: sidecar.map(|s| s.files),
+        bytes: sidecar.map(|s| s.bytes),
+    }
 }
 
 #[cfg(test)]
