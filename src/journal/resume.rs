@@ -194,7 +194,9 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let dir = state.path().join("r");
         let first = JournalWriter::create(&dir, clock()).unwrap();
-        let error = JournalWriter::resume(&dir, clock(), unchained).err().unwrap();
+        let error = JournalWriter::resume(&dir, clock(), unchained)
+            .err()
+            .unwrap();
         let us = format!("process {} writes", std::process::id());
         assert!(error.to_string().contains(&us), "{error}");
         drop(first);

@@ -35,7 +35,9 @@ pub enum DrillPhase {
 }
 
 /// How far a restored thing in a cloud has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Milestone {
     /// The service says that it is there.

@@ -267,7 +267,10 @@ async fn conclude(
             keep(run.book.watch(run.provider()));
             let by = run.provider().requests();
             if !by.is_empty() {
-                let by = by.into_iter().map(|(who, n)| (clean(&who, 80), n)).collect();
+                let by = by
+                    .into_iter()
+                    .map(|(who, n)| (clean(&who, 80), n))
+                    .collect();
                 keep(run.book.plain(&Event::Drill(DrillEvent::Requests { by })));
             }
             let event = DrillEvent::Swept { left: left.clone() };

@@ -41,10 +41,7 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
         return Err("`meets` here needs an `inventory` and a `host` of it".into());
     };
     let guard = &view.work.inner.guard;
-    let (playbook, list) = (
-        beside(view, &demand.playbook),
-        beside(view, list),
-    );
+    let (playbook, list) = (beside(view, &demand.playbook), beside(view, list));
     for path in [&playbook, &list] {
         guard.path(path, &by).map_err(|e| e.reason)?;
     }
