@@ -74,8 +74,9 @@ impl<'a> DrillCheck<'a> {
             let is_elsewhere = entry.value.text() != step.place;
             if is_elsewhere && matches!(kind, "manifest" | "canary" | "files") {
                 let message = "what is unpacked or mounted is on another instance";
-                self.check.error("wrong-proof", &entry.value.span, message).help =
-                    Some("leave `on` away".into());
+                self.check
+                    .error("wrong-proof", &entry.value.span, message)
+                    .help = Some("leave `on` away".into());
             }
         } else if !has_place
             && step.kind.is_some()
