@@ -171,10 +171,12 @@ fn note(step: &Step) -> StepNote {
     StepNote {
         step: step.step.clone(),
         needs: step.needs.clone(),
-        kind: match step.start {
-            Some(_) => "start".to_owned(),
-            None => "restore".to_owned(),
-        },
+        kind: match (&step.aws, &step.start) {
+            (None, None) => StepNote::RESTORE,
+            (Some(aws), None) if aws.fresh.is_none() => StepNote::RECOVERY_POINT,
+            _ => StepNote::START,
+        }
+        .to_owned(),
         what: what(step),
         rto_target_ms: step.objectives.rto.map(|s| millis(s.0)),
         rpo_target_ms: step.objectives.rpo.map(|s| millis(s.0)),
