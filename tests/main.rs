@@ -10,6 +10,7 @@ mod document;
 mod drill;
 mod end_to_end;
 mod evidence;
+mod iam;
 mod lab;
 mod reach;
 mod recovery;
