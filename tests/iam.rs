@@ -114,7 +114,7 @@ fn sources(under: &Path, out: &mut Vec<PathBuf>) {
 /// `create_db_instance` → `CreateDBInstance`.
 fn operation(call: &str) -> String {
     let words = call.split('_').map(|word| match word {
-        "db" => "DB".to_owned(),
+        "db" | "aws" => word.to_uppercase(),
         word => {
             let (first, rest) = word.split_at(word.len().min(1));
             first.to_uppercase() + rest
@@ -271,6 +271,8 @@ fn calls_are_seen_however_they_are_written() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(operation("create_db_instance"), "CreateDBInstance");
+    let quota = operation("get_aws_default_service_quota");
+    assert_eq!(quota, "GetAWSDefaultServiceQuota");
     assert_eq!(rights("s3", "list_objects_v2"), ["s3:ListBucket"]);
     assert_eq!(
         rights("efs", "tag_resource"),
