@@ -445,6 +445,33 @@ pub(crate) mod tests {
         assert!(plan.all_needs("a").is_empty());
     }
 
+    /// What is restored has an age, and a machine that is made anew has none.
+    #[test]
+    fn a_step_is_noted_as_what_it_restores() {
+        let mut all = steps(&[
+            ("archive", &[]),
+            ("point", &[]),
+            ("fresh", &[]),
+            ("app", &[]),
+        ]);
+        let aws = |kind: &str, value: serde_json::Value| {
+            serde_json::from_value(serde_json::json!({"resource": "arn:x", kind: value})).unwrap()
+        };
+        let machine = serde_json::json!({
+            "image": "ami-1", "type": "t3.micro", "ssh": {"user": "admin"},
+        });
+        all[1].aws = Some(aws("rds", serde_json::json!({})));
+        all[2].aws = Some(aws("fresh", machine));
+        all[3].start =
+            Some(serde_json::from_value(serde_json::json!({"run": ["x"], "health": {}})).unwrap());
+        let notes: Vec<StepNote> = all.iter().map(note).collect();
+        let kinds: Vec<&str> = notes.iter().map(|n| n.kind.as_str()).collect();
+        assert_eq!(kinds, ["restore", "recovery-point", "start", "start"]);
+        let aged: Vec<bool> = notes.iter().map(StepNote::restores).collect();
+        assert_eq!(aged, [true, true, false, false]);
+        assert!(notes[0].wants_signature() && !notes[1].wants_signature());
+    }
+
     #[test]
     fn a_plan_that_was_kept_is_the_same() {
         let plan = plan_of(

@@ -74,6 +74,18 @@ fn the_shipped_drill_in_aws_is_sound() {
     assert_eq!(Vec::from_iter(named).join(" "), all);
 }
 
+/// Who follows the guide gets no mistakes of ours.
+#[test]
+fn the_drill_in_the_guide_is_sound() {
+    let guide = std::fs::read_to_string(shipped("docs/drill-aws.md")).expect("it is shipped");
+    let (_, rest) = guide.split_once("```yaml\n").expect("it has a drill");
+    let (drill, _) = rest.split_once("```").expect("which ends");
+    let loaded = load_drill(Path::new("first.yaml"), &Text(drill.to_owned()));
+    let loaded = loaded.unwrap_or_else(|found| panic!("{}", render_all(&found, false)));
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert!(loaded.drill.policy.is_none() && loaded.policy_path.is_empty());
+}
+
 #[test]
 fn mistakes_in_a_drill_in_aws_are_told_all_at_once() {
     let files = folder("aws");

@@ -208,7 +208,7 @@ impl<'a> DrillCheck<'a> {
         };
         self.at_step(attach, "to", step);
         if let Some((device, span)) = attach.text_at("device")
-            && !device.strip_prefix("/dev/").is_some_and(|d| !d.is_empty())
+            && device.strip_prefix("/dev/").is_none_or(str::is_empty)
         {
             let message = format!("`{device}` is no name for a device");
             self.check.error("bad-device", span, message).help = Some("as in /dev/sdf".into());
@@ -254,7 +254,7 @@ impl<'a> DrillCheck<'a> {
             return;
         }
         if let Some((image, span)) = node.text_at("image")
-            && !image.strip_prefix("ami-").is_some_and(|id| !id.is_empty())
+            && image.strip_prefix("ami-").is_none_or(str::is_empty)
         {
             let message = format!("`{image}` is no image");
             self.check.error("bad-image", span, message).help =

@@ -67,7 +67,8 @@ impl<'a> DrillCheck<'a> {
         // Where it is unpacked or mounted is looked at in the step itself.
         let has_place = match kind {
             "sql" => false,
-            _ => step.place.is_some(),
+            // Without its `onto` an archive is wrong already.
+            _ => step.place.is_some() || step.node.entry("restore").is_some(),
         };
         if let Some(entry) = on {
             self.at_step(proof, "on", step);
