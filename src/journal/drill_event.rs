@@ -216,7 +216,8 @@ pub struct AssumedNote {
 pub struct StepNote {
     pub step: String,
     pub needs: Vec<String>,
-    /// `restore` or `start`.
+    /// `restore` (an archive of ours), `recovery-point` (of AWS Backup) or `start` (nothing that
+    /// was backed up).
     pub kind: String,
     /// In words: `db from local, into PostgreSQL app`.
     pub what: String,
@@ -226,6 +227,23 @@ pub struct StepNote {
     pub rpo_target_ms: Option<u64>,
     pub deadline_ms: u64,
     pub proofs: Vec<String>,
+}
+
+impl StepNote {
+    pub const RESTORE: &str = "restore";
+    pub const RECOVERY_POINT: &str = "recovery-point";
+    pub const START: &str = "start";
+
+    /// Whether something that was backed up is restored, so that the data has an age.
+    pub fn restores(&self) -> bool {
+        self.kind == Self::RESTORE || self.kind == Self::RECOVERY_POINT
+    }
+
+    /// Whether a signature of ours is to vouch for the data's time. AWS Backup signs nothing: the
+    /// account's own access control vouches for what it says.
+    pub fn wants_signature(&self) -> bool {
+        self.kind == Self::RESTORE
+    }
 }
 
 /// A recovery point.
