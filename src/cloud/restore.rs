@@ -185,20 +185,19 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     if let Some(instance) = &known.instance {
         instances::until_fit(work, &instance.id).await?;
         if instances::ssh(work.step()).is_some() {
-            remote::log_in(work, step, instance).await?;
-            phase.detail = Some("EC2's status checks are ok, and it can be logged in to".into());
+            let said = remote::log_in(work, step, instance).await?;
+            remark(&mut phase, "EC2's status checks are ok", said);
         } else {
             phase.detail = Some("EC2's status checks are ok".into());
         }
     } else if let (Some(id), Some(to)) = (&known.volume, volume_to(work)?) {
         let instance = instance_of(work, &to.to)?;
         volume::attach(work, id, to, &instance).await?;
+        let mut said = remote::Remarks::default();
         if let Some(path) = &to.mount {
-            remote::mount_volume(work, &to.to, id, &to.device, to.partition, path).await?;
-            let placed = Some((to.to.clone(), path.clone()));
-            work.inner.know(step, |known| known.placed = placed);
+            said = remote::mount_volume(work, &to.to, id, &to.device, to.partition, path).await?;
         }
-        phase.detail = Some(format!("on the instance of {}", to.to));
+        remark(&mut phase, &format!("on the instance of {}", to.to), said);
     } else if let Some(aurora) = &aws.aurora {
         let endpoint = database::add_instances(work, &work.name(), aurora).await?;
         if endpoint.is_none() {
@@ -215,12 +214,18 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
         instance_of(work, &mount.on)?;
         let network = network::ensure(work).await?;
         let address = file_system::make_target(work, id, &network).await?;
-        remote::mount_file_system(work, &mount.on, address, &mount.path).await?;
-        let placed = Some((mount.on.clone(), mount.path.clone()));
-        work.inner.know(step, |known| known.placed = placed);
-        phase.detail = Some(format!("mounted on the instance of {}", mount.on));
+        let said = remote::mount_file_system(work, &mount.on, address, &mount.path).await?;
+        remark(&mut phase, &format!("mounted on the instance of {}", mount.on), said);
     }
     Ok(phase)
+}
+
+/// What was done, and what came of it on the instance.
+fn remark(phase: &mut PhaseDone, done: &str, said: remote::Remarks) {
+    let mut detail = vec![done.to_owned()];
+    detail.extend(said.detail);
+    phase.detail = Some(detail.join("; "));
+    phase.doubts.extend(said.doubts);
 }
 
 fn volume_to<'w>(

@@ -440,7 +440,7 @@ impl StepJudged {
             return;
         };
         self.rpo.measured_ms = Some(age);
-        if wanted && !point.signed && point.vouched.is_none() {
+        if wanted && note.wants_signature() && !point.signed && point.vouched.is_none() {
             self.doubts.push(
                 "of when the data is, is nobody's signed word: its age may be another".to_owned(),
             );
