@@ -117,7 +117,7 @@ fn script(dice: &mut Dice) -> Script {
         script.no_capacity = vec!["t3.micro".into()];
     }
     if dice.one_in(8) {
-        script.no_capacity.extend(["m5.large".into(), "m6i.large".into()]);
+        script.no_capacity.extend(["m7g.large".into(), "m6g.large".into()]);
     }
     if dice.one_in(3) {
         script.slow_deletes_s.insert("sg-".into(), dice.below(60) as f64);
@@ -129,7 +129,6 @@ fn script(dice: &mut Dice) -> Script {
 fn one(seed: u64) -> (End, u32) {
     let mut dice = Dice::new(seed);
     let stage = Stage::new(SPEED, script(&mut dice));
-    std::fs::write(stage.dir.path().join("key"), "").expect("a key");
     let plan = stage.plan(&twelve_steps(&stage.aws.url()));
     let mut moment = || match dice.below(4) {
         0 => (None, dice.below(2) == 0),

@@ -80,6 +80,7 @@ impl Stage {
 
     /// Reads a drill's document as the program does.
     pub fn plan(&self, text: &str) -> Plan {
+        std::fs::write(self.dir.path().join("key"), "").expect("a key, which nobody asks for");
         let path = self.dir.path().join("drill.yaml");
         std::fs::write(&path, text).expect("the drill can be written");
         let loaded = load_drill(&path, &Disk).unwrap_or_else(|found| {
@@ -222,6 +223,7 @@ fn alive(
 ) -> Left {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_stack_size(16 << 20)
         .enable_all()
         .build()
         .expect("a runtime");
@@ -316,8 +318,8 @@ pub fn twelve_steps(url: &str) -> String {
     aws:
       resource: {}
       instance:
-        type: m5.large
-        substitutes: [m6i.large]
+        type: m7g.large
+        substitutes: [m6g.large]
         ssh: {{user: root, identity: key}}
 {}",
             arn("ec2", &format!("instance/i-0000000000000a{number:03}")),
@@ -330,7 +332,7 @@ pub fn twelve_steps(url: &str) -> String {
     aws: {{resource: \"{}\", rds: {{}}}}
 {}  - step: ledger
     needs: [jump]
-    aws: {{resource: \"{}\", aurora: {{engine: aurora-postgresql, class: db.r6g.large}}}}
+    aws: {{resource: \"{}\", aurora: {{engine: aurora-postgresql, class: db.r7g.large}}}}
 {}  - step: carts
     aws: {{resource: \"{}\", dynamodb: {{}}}}
     proofs:

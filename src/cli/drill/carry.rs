@@ -161,6 +161,9 @@ fn teller(id: &str, plan: &Arc<Plan>, manner: &Manner) -> anyhow::Result<Tell> {
     }))
 }
 
+/// Of each thread that carries steps out. Only what is used of it takes memory.
+const STACK: usize = 16 << 20;
+
 /// Lets the engine work until it ends. The first signal stops it, with teardown and verdict; the
 /// second one leaves at once.
 pub fn play<F, T>(setup: &Setup, work: impl FnOnce(Setup) -> F) -> anyhow::Result<T>
@@ -168,6 +171,8 @@ where
     F: Future<Output = Result<T, RunError>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // The AWS SDK's futures are large, in a build without optimization above all.
+        .thread_stack_size(STACK)
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {

@@ -406,6 +406,11 @@ fn allowed(name: &str, asked: Result<(), Fault>, sight: &mut Sight) {
         Err(fault) if fault.code.as_deref() == Some("DryRunOperation") => {
             sight.check(name, true, "a dry run would have gone well");
         }
+        // EC2 looks for a place before it looks at permissions, in an account without a default
+        // network.
+        Err(fault) if fault.code.as_deref() == Some("MissingInput") => {
+            sight.assume(name, fault.to_string());
+        }
         Err(fault) => sight.check(name, false, fault.to_string()),
         // It was to make nothing; whoever answers so did not heed it.
         Ok(()) => sight.check(

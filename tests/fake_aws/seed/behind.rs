@@ -28,6 +28,7 @@ pub fn in_ec2(point: &Point, is_copy: bool, data: Option<f64>, spec: &mut Value)
         json!(point.key.as_ref().filter(|_| point.encrypted)),
     );
     snapshot.insert("backup".into(), json!(true));
+    snapshot.insert("tags".into(), json!(point.tags));
     if point.kind == "EBS" {
         snapshot.insert("volume".into(), json!(volume));
     }
@@ -40,6 +41,7 @@ pub fn in_ec2(point: &Point, is_copy: bool, data: Option<f64>, spec: &mut Value)
                 "id": point.word("image"),
                 "name": format!("AwsBackup_{volume}"),
                 "backup": true,
+                "tags": point.tags,
                 "created": began,
                 "source_instance": volume,
                 "architecture": point.word("architecture").unwrap_or("arm64"),
