@@ -207,3 +207,6 @@ impl AsyncSleep for PacedSleep {
         Sleep::new(async move { pace.sleep(duration).await })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,11 +55,29 @@ pub(super) async fn given(work: &Work<'_>, point: &Point) -> Result<Metadata, St
     let asked = work.send(what, false, || async {
         let call = work.clients.backup.get_recovery_point_restore_metadata();
         let call = call.backup_vault_name(vault).recovery_point_arn(&point.arn);
-        let answer = call.send().await.map_err(|e| Fault::of(what, e))?;
-        let given = answer.restore_metadata.unwrap_or_default();
-        Ok(given.into_iter().collect())
+        match call.send().await {
+            Ok(answer) => Ok((answer.restore_metadata.unwrap_or_default().into_iter()).collect()),
+            Err(error) => match with_nulls(error.raw_response()) {
+                Some(given) => Ok(given),
+                None => Err(Fault::of(what, error)),
+            },
+        }
     });
     Ok(asked.await?)
+}
+
+/// An answer that went well, with values that are null (the `availabilityZone` of a volume): the
+/// SDK cannot read those. They say nothing, and are left out.
+fn with_nulls(answer: Option<&HttpResponse>) -> Option<Metadata> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        #[serde(rename = "RestoreMetadata")]
+        metadata: BTreeMap<String, Option<String>>,
+    }
+    let answer = answer.filter(|answer| answer.status().is_success())?;
+    let read: Answer = serde_json::from_slice(answer.body().bytes()?).ok()?;
+    let given = (read.metadata.into_iter()).filter_map(|(key, value)| Some((key, value?)));
+    Some(given.collect())
 }
 
 /// What stands in the ledger as a job's name. Pure.

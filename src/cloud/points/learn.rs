@@ -101,10 +101,17 @@ pub async fn learn(clients: &Clients, points: &mut [Candidate]) -> Result<(), Fa
     };
     for point in points.iter_mut().filter(|p| p.learned.is_none()) {
         let said = match source_id(&point.arn) {
-            Some(id) => together.remove(&id).unwrap_or_else(|| Said {
-                unanswered: Some(format!("EC2 does not show {}", clean(&id, 60))),
-                ..Said::default()
-            }),
+            Some(id) => {
+                let mut said = together.remove(&id).unwrap_or_else(|| Said {
+                    unanswered: Some(format!("EC2 does not show {}", clean(&id, 60))),
+                    ..Said::default()
+                });
+                // AWS Backup keeps tags of its own on what EC2 holds.
+                if !said.tags.contains_key(TAG_DATA_TIME) {
+                    said.tags.extend(tags(clients, &point.arn).await?.tags);
+                }
+                said
+            }
             None => alone(clients, point).await?,
         };
         point.learned = Some(of(point, &said));
@@ -217,6 +224,11 @@ async fn alone(clients: &Clients, point: &Candidate) -> Result<Said, Fault> {
             Err(fault) => unanswered(fault),
         };
     }
+    tags(clients, arn).await
+}
+
+/// The tags that AWS Backup has on a point.
+async fn tags(clients: &Clients, arn: &str) -> Result<Said, Fault> {
     let asked = clients.backup.list_tags().resource_arn(arn).send().await;
     match asked.map_err(|e| Fault::of("reading a recovery point's tags", e)) {
         Ok(answer) => Ok(Said {

@@ -406,11 +406,9 @@ fn allowed(name: &str, asked: Result<(), Fault>, sight: &mut Sight) {
         Err(fault) if fault.code.as_deref() == Some("DryRunOperation") => {
             sight.check(name, true, "a dry run would have gone well");
         }
-        // EC2 looks for a place before it looks at permissions, in an account without a default
-        // network.
-        Err(fault) if fault.code.as_deref() == Some("MissingInput") => {
-            sight.assume(name, fault.to_string());
-        }
+        // EC2 found something else before it came to permissions, e.g. that there is no default
+        // network to start an instance in.
+        Err(fault) if fault.kind == FaultKind::Ours => sight.assume(name, fault.to_string()),
         Err(fault) => sight.check(name, false, fault.to_string()),
         // It was to make nothing; whoever answers so did not heed it.
         Ok(()) => sight.check(

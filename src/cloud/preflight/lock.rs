@@ -75,7 +75,7 @@ pub fn take(state_dir: &Path, account: &str, region: &str, run: &str) -> Result<
 /// What is still in it.
 pub fn remove_folder(state_dir: &Path, run: &str) -> Result<(), String> {
     let path = folder(state_dir).join(run);
-    match std::fs::remove_dir(&path) {
+    match std::fs::remove_dir_all(&path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             Err(format!("removing {}: {e}", path.display()))
         }

@@ -50,7 +50,7 @@ pub fn lines(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> 
         lines.push(format!("  met      {check}: {detail}"));
     }
     for text in &sight.ready.preexisting {
-        lines.push(format!("  assumed  {text}"));
+        lines.push(format!("  noted    {text}"));
     }
     let made: Vec<String> = (fleet::made(drill).iter())
         .map(|(what, n)| format!("{n} × {what}"))
