@@ -41,10 +41,10 @@ struct Stage {
     drill: DrillContext,
 }
 
-/// `proofs`: of the step `files`, as YAML. `{}` in them is the stage's folder.
+/// `proofs`: of the step `files`, as YAML.
 fn drill_text(dir: &Path, ssh: &str, lost: &str, proofs: &str) -> String {
     let dir = dir.display();
-    let text = format!(
+    format!(
         r#"
 drill: t
 title: t
@@ -60,8 +60,7 @@ steps:
   restore: {{source: files, onto: app, directory: "{dir}/instance/srv/it's"}}
   proofs: [{proofs}]
 "#
-    );
-    text.replace("{}", &dir.to_string())
+    )
 }
 
 impl Stage {
@@ -120,7 +119,9 @@ impl Stage {
 
     /// Puts an archive into the store, with its signed sidecar.
     fn put(&self, plain: &[u8], recipients: &crate::backup::age::Recipients, key: &SigningKey) {
-        let store = DirectoryStore::new(&self.dir.path().join("store"));
+        let path = self.dir.path().join("store");
+        std::fs::create_dir(&path).unwrap();
+        let store = DirectoryStore::new(&path);
         let write = |name: &str, bytes: &[u8]| {
             let mut upload = store.create(name).unwrap();
             upload.write_all(bytes).unwrap();

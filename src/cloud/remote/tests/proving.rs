@@ -107,7 +107,7 @@ async fn a_repository_is_whole_and_has_its_commits() {
         "{proof: a, git: {commits: 1}}, {proof: b, git: {commits: 2}}",
     );
     let path = stage.dir.path().join("placed");
-    assert_eq!(stage.proved(0).await.outcome, ProofOutcome::Unknown);
+    assert_eq!(stage.proved(0).await.outcome, ProofOutcome::Fail);
     let git = |arguments: &[&str]| {
         let status = std::process::Command::new("git")
             .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
