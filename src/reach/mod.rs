@@ -14,6 +14,7 @@ mod local;
 mod login;
 mod options;
 mod run;
+mod session;
 mod ssh;
 mod start;
 mod stream;

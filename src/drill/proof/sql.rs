@@ -27,7 +27,7 @@ const NOT_THERE: [&str; 5] = ["42P01", "3F000", "42703", "3D000", "42883"];
 /// Whether an error of psql's says that what is asked for is not there.
 pub fn is_not_there(said: &str) -> bool {
     let has = |code: &&str| said.contains(&format!(" {code}:"));
-    NOT_THERE.iter().any(|code| has(&code))
+    NOT_THERE.iter().any(has)
 }
 
 /// The query goes to the server as one text: psql reads no command of its own in it. It may read

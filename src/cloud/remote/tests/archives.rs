@@ -122,6 +122,31 @@ async fn whatever_is_changed_on_the_instance_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_programs_output_becomes_one_file() {
+    let bytes = b"line\n".repeat(1_000_000);
+    let stage = Stage::of(
+        output(&bytes),
+        "http://127.0.0.1:9",
+        local(),
+        &format!("identity: key, {KEY}"),
+        "regions: [eu-west-1]",
+        "{proof: m, manifest: true}",
+    );
+    let context = stage.context("files", 1);
+    let work = stage.work(&context);
+    archive::locate(&work).await.unwrap();
+    archive::provision(&work).await.unwrap();
+    archive::restore(&work).await.unwrap();
+    let file = stage.goal().join("dump.txt");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    let said = stage.proved(0).await;
+    assert_eq!(said.outcome, ProofOutcome::Pass, "{said:?}");
+    std::fs::write(&file, &bytes[1..]).unwrap();
+    let said = stage.proved(0).await;
+    assert_eq!(said.outcome, ProofOutcome::Fail, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_forged_archive_never_bears_the_name() {
     let stage = stage("");
     let file = stage.dir.path().join("store").join(ARCHIVE);

@@ -41,10 +41,10 @@ struct Stage {
     drill: DrillContext,
 }
 
-/// `proofs`: of the step `files`, as YAML. `{}` in them is the stage's folder.
+/// `proofs`: of the step `files`, as YAML.
 fn drill_text(dir: &Path, ssh: &str, lost: &str, proofs: &str) -> String {
     let dir = dir.display();
-    let text = format!(
+    format!(
         r#"
 drill: t
 title: t
@@ -52,16 +52,18 @@ lost: {{what: the primary, {lost}}}
 scratch: {{aws: {{account: "123456789012", region: eu-central-1, vault: v, restore_role: r}}}}
 objectives: {{}}
 steps:
+- step: db
+  aws: {{resource: r, rds: {{login: {{user: app, database: orders, password_env: DB}}}}}}
+  proofs: []
 - step: app
   aws: {{fresh: {{image: ami-1, type: t3.micro, ssh: {{user: root, {ssh}}}}}}}
   proofs: []
 - step: files
-  needs: [app]
+  needs: [app, db]
   restore: {{source: files, onto: app, directory: "{dir}/instance/srv/it's"}}
   proofs: [{proofs}]
 "#
-    );
-    text.replace("{}", &dir.to_string())
+    )
 }
 
 impl Stage {
@@ -70,19 +72,32 @@ impl Stage {
     }
 
     fn at(endpoint: &str, reach: Arc<dyn Reach>, ssh: &str, lost: &str, proofs: &str) -> Stage {
+        Stage::of(files(), endpoint, reach, ssh, lost, proofs)
+    }
+
+    fn of(
+        data: Data,
+        endpoint: &str,
+        reach: Arc<dyn Reach>,
+        ssh: &str,
+        lost: &str,
+        proofs: &str,
+    ) -> Stage {
         let dir = tempfile::tempdir().unwrap();
         let text = drill_text(dir.path(), ssh, lost, proofs);
         let drill: Drill = serde_yaml::from_str(&text).unwrap();
-        let policy = "policy: site\ntitle: t\n\
-            stores: {attic: {place: attic, directory: store}}\n\
-            sources: [{source: files, directories: {paths: [/data]}, schedule: '0 2 * * *', rpo: 26h}]\n";
+        let policy = format!(
+            "policy: site\ntitle: t\nstores: {{attic: {{place: attic, directory: store}}}}\n\
+             sources: [{{source: files, {}, schedule: '0 2 * * *', rpo: 26h}}]\n",
+            data.source
+        );
         let (identities, recipients) = pair();
         let key = SigningKey::generate("t").unwrap();
         let line = key.public_line();
         let setup = CloudSetup {
             drill,
             drill_path: dir.path().join("drill.yaml"),
-            policy: serde_yaml::from_str(policy).unwrap(),
+            policy: serde_yaml::from_str(&policy).unwrap(),
             policy_path: dir.path().join("policy.yaml"),
             identities: Arc::new(identities),
             trusted: Trusted::parse([line.as_str()]).unwrap(),
@@ -93,7 +108,7 @@ impl Stage {
             },
             state_dir: dir.path().join("state"),
             reach,
-            variable: Arc::new(|_| None),
+            variable: Arc::new(|name| (name == "DB").then(|| "s'ecret".into())),
         };
         let inner = AwsProvider::new(setup).unwrap().inner;
         let clock: Arc<FixedClock> =
@@ -111,7 +126,7 @@ impl Stage {
             inner,
             dir,
         };
-        stage.put(&plain(), &recipients, &key);
+        stage.put(&data, &recipients, &key);
         stage
             .inner
             .know("app", |step| step.instance = Some(instance()));
@@ -119,18 +134,20 @@ impl Stage {
     }
 
     /// Puts an archive into the store, with its signed sidecar.
-    fn put(&self, plain: &[u8], recipients: &crate::backup::age::Recipients, key: &SigningKey) {
-        let store = DirectoryStore::new(&self.dir.path().join("store"));
+    fn put(&self, data: &Data, recipients: &crate::backup::age::Recipients, key: &SigningKey) {
+        let path = self.dir.path().join("store");
+        std::fs::create_dir(&path).unwrap();
+        let store = DirectoryStore::new(&path);
         let write = |name: &str, bytes: &[u8]| {
             let mut upload = store.create(name).unwrap();
             upload.write_all(bytes).unwrap();
             upload.finish().unwrap();
         };
-        let bytes = sealed_for(recipients, &zstd(plain));
+        let bytes = sealed_for(recipients, &zstd(&data.plain));
         let mut sidecar = sample(ARCHIVE, bytes.len() as u64);
         sidecar.data_time = DATA_TIME.into();
         sidecar.sha256 = crate::model::sha256_hex(&bytes);
-        sidecar.bytes = data_bytes();
+        sidecar.bytes = data.bytes;
         sidecar.canary = Some(CanaryClaim::from(&canary()));
         let (text, signature) = sidecar.sign(key).unwrap();
         write(ARCHIVE, &bytes);
@@ -250,19 +267,52 @@ fn data_bytes() -> u64 {
     (LARGE + "hello\n".len() + canary_file().len()) as u64
 }
 
-/// The plaintext of an archive of ours.
-fn plain() -> Vec<u8> {
-    let progress = Progress::default();
-    let header = ArchiveHeader {
+/// What the store holds.
+struct Data {
+    /// Of the policy, as YAML.
+    source: &'static str,
+    /// An archive of ours.
+    plain: Vec<u8>,
+    bytes: u64,
+}
+
+fn header(kind: Kind, stream: Option<&str>) -> ArchiveHeader {
+    ArchiveHeader {
         format: 1,
         version: "0".into(),
         policy: "site".into(),
         source: "files".into(),
-        kind: Kind::Directories,
+        kind,
         data_time: DATA_TIME.into(),
-        stream: None,
+        stream: stream.map(str::to_owned),
         canary: Some(canary()),
-    };
+    }
+}
+
+/// The output of a program.
+fn output(bytes: &[u8]) -> Data {
+    let progress = Progress::default();
+    let header = header(Kind::Command, Some("dump.txt"));
+    let mut writer = ArchiveWriter::new(Vec::new(), &header, 0, &progress).unwrap();
+    writer.stream("dump.txt", 7, &mut { bytes }).unwrap();
+    Data {
+        source: "command: {run: [dump], file: dump.txt}",
+        plain: writer.finish(0, &[]).unwrap().0,
+        bytes: bytes.len() as u64,
+    }
+}
+
+fn files() -> Data {
+    Data {
+        source: "directories: {paths: [/data]}",
+        plain: plain(),
+        bytes: data_bytes(),
+    }
+}
+
+fn plain() -> Vec<u8> {
+    let progress = Progress::default();
+    let header = header(Kind::Directories, None);
     let (uid, gid) = crate::backup::archive::beneath::us();
     let meta = |mode| Meta {
         mode,

@@ -107,7 +107,7 @@ async fn a_repository_is_whole_and_has_its_commits() {
         "{proof: a, git: {commits: 1}}, {proof: b, git: {commits: 2}}",
     );
     let path = stage.dir.path().join("placed");
-    assert_eq!(stage.proved(0).await.outcome, ProofOutcome::Unknown);
+    assert_eq!(stage.proved(0).await.outcome, ProofOutcome::Fail);
     let git = |arguments: &[&str]| {
         let status = std::process::Command::new("git")
             .args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-C"])
@@ -137,6 +137,31 @@ async fn pages_are_judged_by_status_and_text() {
     let gone = outcome(b"", "curl: (7) refused\n").await;
     assert_eq!(gone.outcome, ProofOutcome::Unknown);
     assert!(gone.read.contains("refused"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_query_is_judged_by_its_value_and_a_silent_database_stays_open() {
+    let proof = "{proof: a, sql: {query: 'SELECT count(*) FROM orders', at_least: 15}}";
+    let asked = async |status, out: &'static [u8], stderr| {
+        let stage = placed(answering(status, out, stderr), proof);
+        let endpoint = ("db.example".to_owned(), 5432);
+        (stage.inner).know("db", |step| step.endpoint = Some(endpoint));
+        stage.proved(0).await
+    };
+    let well = asked(0, b"15\0", "").await;
+    assert_eq!(well.outcome, ProofOutcome::Pass);
+    assert!(well.at.ends_with("orders at db.example:5432"), "{well:?}");
+    assert_eq!(asked(0, b"14\0", "").await.outcome, ProofOutcome::Fail);
+    assert_eq!(asked(0, b"", "").await.outcome, ProofOutcome::Fail);
+    let missing = "ERROR:  42P01: relation \"orders\" does not exist";
+    assert_eq!(asked(3, b"", missing).await.outcome, ProofOutcome::Fail);
+    let denied = "ERROR:  42501: permission denied";
+    assert_eq!(asked(3, b"", denied).await.outcome, ProofOutcome::Unknown);
+    let gone = asked(2, b"", "could not connect").await;
+    assert_eq!(gone.outcome, ProofOutcome::Unknown);
+    // Without an endpoint there is nothing to ask.
+    let none = placed(answering(0, b"15\0", ""), proof).proved(0).await;
+    assert_eq!(none.outcome, ProofOutcome::Unknown);
 }
 
 #[tokio::test]
