@@ -85,7 +85,6 @@ async fn take(work: &Work<'_>, point: &Point, done: Done) -> Result<PhaseDone, S
     let aws = work.aws()?;
     let id = done.id.clone();
     let mut phase = PhaseDone {
-        bytes: done.bytes,
         doubts: done.doubts,
         ..PhaseDone::default()
     };
@@ -97,7 +96,6 @@ async fn take(work: &Work<'_>, point: &Point, done: Done) -> Result<PhaseDone, S
     if aws.volume.is_some() {
         let said = format!("{COMPLETED}, and the volume is `available`");
         let volume = volume::available(work, &id, &said).await?;
-        phase.bytes = phase.bytes.max(volume.bytes);
         phase.detail = volume.detail;
         return Ok(phase);
     } else if aws.rds.is_some() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_backup::operation::describe_restore_job::DescribeRestoreJobOutput;
 use aws_sdk_backup::types::{RestoreJobStatus, RestoreJobsListMember};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::Mutex;
 
 use super::client::Clients;
@@ -30,8 +31,6 @@ const TAGGING: Duration = Duration::from_secs(3 * 60);
 pub(super) struct Done {
     /// The id of what was created; of things with names, the name.
     pub id: String,
-    /// As AWS Backup says; 0: it does not.
-    pub bytes: u64,
     pub doubts: Vec<String>,
 }
 
@@ -190,7 +189,6 @@ async fn completed(
             clean(message, 300)
         ));
     }
-    let bytes = answer.backup_size_in_bytes().unwrap_or(0);
     if seen.lock().await.created.is_none() {
         let what = "waiting for what the restore job has created";
         let late = until(
@@ -243,7 +241,6 @@ async fn completed(
     }
     Ok(Done {
         id,
-        bytes: u64::try_from(bytes).unwrap_or(0),
         doubts,
     })
 }
