@@ -78,13 +78,7 @@ impl Guard {
 
     /// What was used and refused since the last call.
     pub fn watched(&self) -> Watched {
-        std::mem::take(
-            &mut self
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .watched,
-        )
+        std::mem::take(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner).watched)
     }
 
     /// How many requests were sent for whom, retries among them.

@@ -11,6 +11,7 @@ use super::names::{Kind, TAG_DRILL};
 use super::poll::{Asked, Schedule, until};
 use super::provider::Inner;
 use super::teardown::take_away;
+use crate::document::drill::Drill;
 use crate::drill::provider::{DrillContext, Leftover};
 use crate::shell::clean;
 
@@ -36,6 +37,20 @@ fn prefix(run: &str) -> String {
 /// The id of a leftover stands first in its name. Pure.
 fn id_of(name: &str) -> &str {
     name.split(' ').next().unwrap_or(name)
+}
+
+/// Whether a drill can have made such a thing. What it never asks for need not be looked for, nor
+/// be allowed. Pure.
+fn makes(drill: &Drill, kind: Kind) -> bool {
+    let mut all = drill.steps.iter().filter_map(|step| step.aws.as_ref());
+    all.any(|aws| match kind {
+        Kind::DbInstance | Kind::DbSubnetGroup => aws.rds.is_some() || aws.aurora.is_some(),
+        Kind::DbCluster => aws.aurora.is_some(),
+        Kind::Bucket => aws.s3.is_some(),
+        Kind::Table => aws.dynamodb.is_some(),
+        Kind::FileSystem => aws.efs.is_some(),
+        _ => true,
+    })
 }
 
 /// What could not be asked is not nothing.
@@ -70,6 +85,9 @@ pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
         Kind::Table,
         Kind::FileSystem,
     ] {
+        if !makes(&inner.setup.drill, kind) {
+            continue;
+        }
         let what = "looking for what is left";
         let found = until(
             clients.pace,
@@ -273,6 +291,18 @@ mod tests {
         assert!(name.starts_with(&prefix(run)), "{name}");
         let other = resource_name("20261120T073514Z-00000002", "Some Step", 2);
         assert!(!other.starts_with(&prefix(run)));
+    }
+
+    #[test]
+    fn only_what_the_drill_can_have_made_is_looked_for() {
+        let drill = crate::cloud::metadata::testing::drill(
+            "- step: one\n  aws: {resource: \"arn:x\", aurora: {engine: e, class: c}}\n  proofs: []\n",
+        );
+        let kinds = Kind::ALL.into_iter();
+        let others = [Kind::Bucket, Kind::Table, Kind::FileSystem];
+        for kind in kinds {
+            assert_eq!(makes(&drill, kind), !others.contains(&kind), "{kind:?}");
+        }
     }
 
     #[test]

@@ -106,7 +106,10 @@ where
         };
         let wait = schedule.next(elapsed, share);
         if elapsed + wait > deadline {
-            let late = format!("it was not so after {} minutes", elapsed.as_secs() / 60);
+            let late = format!(
+                "it was not so after {} minutes",
+                elapsed.as_secs() / 60
+            );
             return Err(last.unwrap_or_else(|| Fault::ours(what, &late)));
         }
         pace.sleep(wait).await;

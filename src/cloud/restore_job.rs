@@ -55,11 +55,32 @@ pub(super) async fn given(work: &Work<'_>, point: &Point) -> Result<Metadata, St
     let asked = work.send(what, false, || async {
         let call = work.clients.backup.get_recovery_point_restore_metadata();
         let call = call.backup_vault_name(vault).recovery_point_arn(&point.arn);
-        let answer = call.send().await.map_err(|e| Fault::of(what, e))?;
-        let given = answer.restore_metadata.unwrap_or_default();
-        Ok(given.into_iter().collect())
+        match call.send().await {
+            Ok(answer) => {
+                let given = answer.restore_metadata.unwrap_or_default();
+                Ok(given.into_iter().collect())
+            }
+            Err(error) => {
+                let raw = error.raw_response().filter(|raw| raw.status().is_success());
+                let read = raw.and_then(|raw| with_nulls(raw.body().bytes()?));
+                read.ok_or_else(|| Fault::of(what, error))
+            }
+        }
     });
     Ok(asked.await?)
+}
+
+/// The service answers `null` for some values (a volume's zone), which its own model does not allow
+/// and the SDK refuses: then the answer is read here. Pure.
+fn with_nulls(body: &[u8]) -> Option<Metadata> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        #[serde(rename = "RestoreMetadata")]
+        metadata: BTreeMap<String, Option<String>>,
+    }
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let all = answer.metadata.into_iter();
+    Some(all.filter_map(|(key, value)| Some((key, value?))).collect())
 }
 
 /// What stands in the ledger as a job's name. Pure.
@@ -396,6 +417,18 @@ mod tests {
             assert_eq!(percent(Some(none)), None, "{none}");
         }
         assert_eq!(percent(None), None);
+    }
+
+    #[test]
+    fn an_answer_with_nulls_is_read_all_the_same() {
+        let body = br#"{"BackupVaultArn":"x","RestoreMetadata":{"availabilityZone":null,"volumeSize":"8"}}"#;
+        let read = with_nulls(body).unwrap();
+        assert_eq!(
+            read,
+            Metadata::from([("volumeSize".to_owned(), "8".to_owned())])
+        );
+        assert_eq!(with_nulls(b"{}"), None);
+        assert_eq!(with_nulls(b"no JSON"), None);
     }
 
     #[test]

@@ -18,7 +18,11 @@ pub(super) async fn control(
 }
 
 /// Any proof of a step: those over SSH, and those that AWS itself answers (`objects`, `items`).
-pub(super) async fn prove(_inner: &Inner, _context: &StepContext<'_>, _proof: &Proof) -> ProofSaid {
+pub(super) async fn prove(
+    _inner: &Inner,
+    _context: &StepContext<'_>,
+    _proof: &Proof,
+) -> ProofSaid {
     todo!("the remote part")
 }
 
