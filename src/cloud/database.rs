@@ -2,6 +2,7 @@
 //! they go.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 use aws_sdk_rds::types::{DbCluster, DbInstance};
 
@@ -17,6 +18,12 @@ use super::volume::quietly;
 use crate::document::drill::aws::ToAurora;
 use crate::drill::provider::StepError;
 use crate::shell::clean;
+
+/// Databases take minutes to go, and nobody waits for that but the bill.
+const DELETING: Schedule = Schedule {
+    first: Duration::from_secs(10),
+    longest: Duration::from_secs(60),
+};
 
 /// The subnet group that the database goes to. It bears the name of the attempt.
 pub(super) async fn subnet_group(work: &Work<'_>, network: &Network) -> Result<(), StepError> {
@@ -211,41 +218,33 @@ pub(super) async fn again(
 pub(super) async fn delete_instance(clients: &Clients, id: &str, young: bool) -> Result<(), Fault> {
     let what = "deleting the database instance";
     let unknown = AtomicU32::new(0);
-    until(
-        clients.pace,
-        Schedule::QUICK,
-        PATIENCE,
-        what,
-        false,
-        || async {
-            let Some(found) = instance(clients, id).await? else {
-                return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
-                    true => Asked::Ready(()),
-                    false => Asked::Wait(None),
-                });
-            };
-            if found.db_instance_status() == Some("deleting") {
-                return Ok(Asked::Wait(None));
-            }
-            if found.deletion_protection() == Some(true) && found.db_cluster_identifier().is_none()
-            {
-                let call = clients.rds.modify_db_instance().db_instance_identifier(id);
-                let call = call.deletion_protection(false).apply_immediately(true);
-                let call = call.send().await;
-                quietly(call.map_err(|e| Fault::of("taking the deletion protection off", e)))?;
-                return Ok(Asked::Wait(None));
-            }
-            let call = clients.rds.delete_db_instance().db_instance_identifier(id);
-            let call = call.skip_final_snapshot(true);
-            // Of a cluster's instance this may not be said.
-            let call = match found.db_cluster_identifier() {
-                None => call.delete_automated_backups(true),
-                Some(_) => call,
-            };
-            quietly(call.send().await.map_err(|e| Fault::of(what, e)))?;
-            Ok(Asked::Wait(None))
-        },
-    )
+    until(clients.pace, DELETING, PATIENCE, what, false, || async {
+        let Some(found) = instance(clients, id).await? else {
+            return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
+                true => Asked::Ready(()),
+                false => Asked::Wait(None),
+            });
+        };
+        if found.db_instance_status() == Some("deleting") {
+            return Ok(Asked::Wait(None));
+        }
+        if found.deletion_protection() == Some(true) && found.db_cluster_identifier().is_none() {
+            let call = clients.rds.modify_db_instance().db_instance_identifier(id);
+            let call = call.deletion_protection(false).apply_immediately(true);
+            let call = call.send().await;
+            quietly(call.map_err(|e| Fault::of("taking the deletion protection off", e)))?;
+            return Ok(Asked::Wait(None));
+        }
+        let call = clients.rds.delete_db_instance().db_instance_identifier(id);
+        let call = call.skip_final_snapshot(true);
+        // Of a cluster's instance this may not be said.
+        let call = match found.db_cluster_identifier() {
+            None => call.delete_automated_backups(true),
+            Some(_) => call,
+        };
+        quietly(call.send().await.map_err(|e| Fault::of(what, e)))?;
+        Ok(Asked::Wait(None))
+    })
     .await
 }
 
@@ -253,44 +252,37 @@ pub(super) async fn delete_instance(clients: &Clients, id: &str, young: bool) ->
 pub(super) async fn delete_cluster(clients: &Clients, id: &str, young: bool) -> Result<(), Fault> {
     let what = "deleting the database cluster";
     let unknown = AtomicU32::new(0);
-    until(
-        clients.pace,
-        Schedule::QUICK,
-        PATIENCE,
-        what,
-        false,
-        || async {
-            let Some(found) = cluster(clients, id).await? else {
-                return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
-                    true => Asked::Ready(()),
-                    false => Asked::Wait(None),
-                });
-            };
-            if found.status() == Some("deleting") {
-                return Ok(Asked::Wait(None));
+    until(clients.pace, DELETING, PATIENCE, what, false, || async {
+        let Some(found) = cluster(clients, id).await? else {
+            return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
+                true => Asked::Ready(()),
+                false => Asked::Wait(None),
+            });
+        };
+        if found.status() == Some("deleting") {
+            return Ok(Asked::Wait(None));
+        }
+        for member in found.db_cluster_members() {
+            if let Some(member) = member.db_instance_identifier() {
+                let call = clients.rds.delete_db_instance();
+                let call = call
+                    .db_instance_identifier(member)
+                    .skip_final_snapshot(true);
+                quietly(call.send().await.map_err(|e| Fault::of(what, e)))?;
             }
-            for member in found.db_cluster_members() {
-                if let Some(member) = member.db_instance_identifier() {
-                    let call = clients.rds.delete_db_instance();
-                    let call = call
-                        .db_instance_identifier(member)
-                        .skip_final_snapshot(true);
-                    quietly(call.send().await.map_err(|e| Fault::of(what, e)))?;
-                }
-            }
-            if found.deletion_protection() == Some(true) {
-                let call = clients.rds.modify_db_cluster().db_cluster_identifier(id);
-                let call = call.deletion_protection(false).apply_immediately(true);
-                let call = call.send().await;
-                quietly(call.map_err(|e| Fault::of("taking the deletion protection off", e)))?;
-                return Ok(Asked::Wait(None));
-            }
-            let call = clients.rds.delete_db_cluster().db_cluster_identifier(id);
-            let call = call.skip_final_snapshot(true).send().await;
-            quietly(call.map_err(|e| Fault::of(what, e)))?;
-            Ok(Asked::Wait(None))
-        },
-    )
+        }
+        if found.deletion_protection() == Some(true) {
+            let call = clients.rds.modify_db_cluster().db_cluster_identifier(id);
+            let call = call.deletion_protection(false).apply_immediately(true);
+            let call = call.send().await;
+            quietly(call.map_err(|e| Fault::of("taking the deletion protection off", e)))?;
+            return Ok(Asked::Wait(None));
+        }
+        let call = clients.rds.delete_db_cluster().db_cluster_identifier(id);
+        let call = call.skip_final_snapshot(true).send().await;
+        quietly(call.map_err(|e| Fault::of(what, e)))?;
+        Ok(Asked::Wait(None))
+    })
     .await
 }
 
@@ -301,32 +293,25 @@ pub(super) async fn delete_subnet_group(
 ) -> Result<(), Fault> {
     let what = "deleting the DB subnet group";
     let unknown = AtomicU32::new(0);
-    until(
-        clients.pace,
-        Schedule::QUICK,
-        PATIENCE,
-        what,
-        false,
-        || async {
-            let call = clients.rds.describe_db_subnet_groups();
-            let asked = call.db_subnet_group_name(name).send().await;
-            let known = match asked.map_err(|e| Fault::of(what, e)) {
-                Ok(answer) => !answer.db_subnet_groups().is_empty(),
-                Err(fault) if fault.kind == FaultKind::NotFound => false,
-                Err(fault) => return Err(fault),
-            };
-            if !known {
-                return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
-                    true => Asked::Ready(()),
-                    false => Asked::Wait(None),
-                });
-            }
-            let call = clients.rds.delete_db_subnet_group();
-            let call = call.db_subnet_group_name(name).send().await;
-            quietly(call.map_err(|e| Fault::of(what, e)))?;
-            Ok(Asked::Wait(None))
-        },
-    )
+    until(clients.pace, DELETING, PATIENCE, what, false, || async {
+        let call = clients.rds.describe_db_subnet_groups();
+        let asked = call.db_subnet_group_name(name).send().await;
+        let known = match asked.map_err(|e| Fault::of(what, e)) {
+            Ok(answer) => !answer.db_subnet_groups().is_empty(),
+            Err(fault) if fault.kind == FaultKind::NotFound => false,
+            Err(fault) => return Err(fault),
+        };
+        if !known {
+            return Ok(match unknown.fetch_add(1, Relaxed) + 1 >= asks(young) {
+                true => Asked::Ready(()),
+                false => Asked::Wait(None),
+            });
+        }
+        let call = clients.rds.delete_db_subnet_group();
+        let call = call.db_subnet_group_name(name).send().await;
+        quietly(call.map_err(|e| Fault::of(what, e)))?;
+        Ok(Asked::Wait(None))
+    })
     .await
 }
 

@@ -39,6 +39,9 @@ pub(super) async fn ids(
     kind: Kind,
     filters: Vec<Filter>,
 ) -> Result<Vec<String>, Fault> {
+    if kind == Kind::Instance {
+        return instances(ec2, filters).await;
+    }
     let filters = Some(filters);
     match kind {
         Kind::Vpc => all!(
@@ -100,7 +103,6 @@ pub(super) async fn ids(
                 .filter_map(|one| one.key_name().map(str::to_owned))
                 .collect())
         }
-        Kind::Instance => instances(ec2, filters.unwrap_or_default()).await,
         _ => Ok(Vec::new()),
     }
 }

@@ -167,8 +167,9 @@ impl<'a> Work<'a> {
         A: FnMut() -> F,
     {
         let progress = &self.context.progress;
+        // On the heap: the SDK's futures are large, and many of them lie within each other.
         let asked = || {
-            let asked = ask();
+            let asked = Box::pin(ask());
             async move {
                 match progress.is_stopped() {
                     true => Err(Fault::ours(what, "it was stopped")),
@@ -176,14 +177,15 @@ impl<'a> Work<'a> {
                 }
             }
         };
-        until(
+        let deadline = self.deadline();
+        Box::pin(until(
             self.clients.pace,
             schedule,
-            self.deadline(),
+            deadline,
             what,
             new,
             asked,
-        )
+        ))
         .await
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn ensure(work: &Work<'_>) -> Result<Network, StepError> {
     if let Some(network) = work.inner.state().network.clone() {
         return Ok(network);
     }
-    let network = Maker { work }.make().await?;
+    let network = Box::pin(Maker { work }.make()).await?;
     work.inner.state().network = Some(network.clone());
     Ok(network)
 }

@@ -207,17 +207,19 @@ impl Provider for AwsProvider {
                     context,
                 };
                 match (phase, &context.step.aws) {
-                    (DrillPhase::Locate, Some(_)) => points::locate(&work).await,
+                    (DrillPhase::Locate, Some(_)) => Box::pin(points::locate(&work)).await,
                     (DrillPhase::Provision, Some(_)) => {
-                        network::ensure(&work).await?;
-                        restore::provision(&work).await
+                        Box::pin(network::ensure(&work)).await?;
+                        Box::pin(restore::provision(&work)).await
                     }
-                    (DrillPhase::Restore, Some(_)) => restore::restore(&work).await,
-                    (DrillPhase::Start, Some(_)) => restore::start(&work).await,
-                    (DrillPhase::Hydrate, Some(_)) => restore::hydrate(&work).await,
-                    (DrillPhase::Locate, None) => remote::archive::locate(&work).await,
-                    (DrillPhase::Provision, None) => remote::archive::provision(&work).await,
-                    (DrillPhase::Restore, None) => remote::archive::restore(&work).await,
+                    (DrillPhase::Restore, Some(_)) => Box::pin(restore::restore(&work)).await,
+                    (DrillPhase::Start, Some(_)) => Box::pin(restore::start(&work)).await,
+                    (DrillPhase::Hydrate, Some(_)) => Box::pin(restore::hydrate(&work)).await,
+                    (DrillPhase::Locate, None) => Box::pin(remote::archive::locate(&work)).await,
+                    (DrillPhase::Provision, None) => {
+                        Box::pin(remote::archive::provision(&work)).await
+                    }
+                    (DrillPhase::Restore, None) => Box::pin(remote::archive::restore(&work)).await,
                     _ => Ok(PhaseDone::default()),
                 }
             })

@@ -21,7 +21,7 @@ pub(super) async fn provision(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     let aws = work.aws()?;
     let network = network::ensure(work).await?;
     if let Some(fresh) = &aws.fresh {
-        return instances::run_fresh(work, fresh, &network).await;
+        return Box::pin(instances::run_fresh(work, fresh, &network)).await;
     }
     if aws.rds.is_some() || aws.aurora.is_some() {
         database::subnet_group(work, &network).await?;
@@ -45,13 +45,13 @@ pub(super) async fn restore(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     if let Some(volume) = &aws.volume
         && volume.by == VolumeBy::Ec2
     {
-        return volume::by_ec2(work, volume, &point, &network).await;
+        return Box::pin(volume::by_ec2(work, volume, &point, &network)).await;
     }
     if let Some(instance) = &aws.instance {
-        return instances::restore(work, instance, &point, &network).await;
+        return Box::pin(instances::restore(work, instance, &point, &network)).await;
     }
-    let done = by_backup(work, &point, &network).await?;
-    take(work, &point, done).await
+    let done = Box::pin(by_backup(work, &point, &network)).await?;
+    Box::pin(take(work, &point, done)).await
 }
 
 async fn by_backup(work: &Work<'_>, point: &Point, network: &Network) -> Result<Done, StepError> {
@@ -183,21 +183,23 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     if let Some(instance) = &known.instance {
         instances::until_fit(work, &instance.id).await?;
         if instances::ssh(work.step()).is_some() {
-            let said = remote::log_in(work, step, instance).await?;
+            let said = Box::pin(remote::log_in(work, step, instance)).await?;
             remark(&mut phase, "EC2's status checks are ok", said);
         } else {
             phase.detail = Some("EC2's status checks are ok".into());
         }
     } else if let (Some(id), Some(to)) = (&known.volume, volume_to(work)?) {
         let instance = instance_of(work, &to.to)?;
-        volume::attach(work, id, to, &instance).await?;
+        Box::pin(volume::attach(work, id, to, &instance)).await?;
         let mut said = remote::Remarks::default();
         if let Some(path) = &to.mount {
-            said = remote::mount_volume(work, &to.to, id, &to.device, to.partition, path).await?;
+            let mount = remote::mount_volume(work, &to.to, id, &to.device, to.partition, path);
+            said = Box::pin(mount).await?;
         }
         remark(&mut phase, &format!("on the instance of {}", to.to), said);
     } else if let Some(aurora) = &aws.aurora {
-        let endpoint = database::add_instances(work, &work.name(), aurora).await?;
+        let name = work.name();
+        let endpoint = Box::pin(database::add_instances(work, &name, aurora)).await?;
         if endpoint.is_none() {
             return Err(StepError::new(
                 "starting the cluster: its instances are `available`, and it has no address",
@@ -211,8 +213,9 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     ) {
         instance_of(work, &mount.on)?;
         let network = network::ensure(work).await?;
-        let address = file_system::make_target(work, id, &network).await?;
-        let said = remote::mount_file_system(work, &mount.on, address, &mount.path).await?;
+        let address = Box::pin(file_system::make_target(work, id, &network)).await?;
+        let mounted = remote::mount_file_system(work, &mount.on, address, &mount.path);
+        let said = Box::pin(mounted).await?;
         remark(&mut phase, &format!("mounted on the instance of {}", mount.on), said);
     }
     Ok(phase)

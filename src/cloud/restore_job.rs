@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_sdk_backup::operation::describe_restore_job::DescribeRestoreJobOutput;
 use aws_sdk_backup::types::{RestoreJobStatus, RestoreJobsListMember};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::sync::Mutex;
 
 use super::client::Clients;
@@ -55,28 +54,31 @@ pub(super) async fn given(work: &Work<'_>, point: &Point) -> Result<Metadata, St
         let call = work.clients.backup.get_recovery_point_restore_metadata();
         let call = call.backup_vault_name(vault).recovery_point_arn(&point.arn);
         match call.send().await {
-            Ok(answer) => Ok((answer.restore_metadata.unwrap_or_default().into_iter()).collect()),
-            Err(error) => match with_nulls(error.raw_response()) {
-                Some(given) => Ok(given),
-                None => Err(Fault::of(what, error)),
-            },
+            Ok(answer) => {
+                let given = answer.restore_metadata.unwrap_or_default();
+                Ok(given.into_iter().collect())
+            }
+            Err(error) => {
+                let raw = error.raw_response().filter(|raw| raw.status().is_success());
+                let read = raw.and_then(|raw| with_nulls(raw.body().bytes()?));
+                read.ok_or_else(|| Fault::of(what, error))
+            }
         }
     });
     Ok(asked.await?)
 }
 
-/// An answer that went well, with values that are null (the `availabilityZone` of a volume): the
-/// SDK cannot read those. They say nothing, and are left out.
-fn with_nulls(answer: Option<&HttpResponse>) -> Option<Metadata> {
+/// The service answers `null` for some values (a volume's zone), which its own model does not allow
+/// and the SDK refuses: then the answer is read here. Pure.
+fn with_nulls(body: &[u8]) -> Option<Metadata> {
     #[derive(serde::Deserialize)]
     struct Answer {
         #[serde(rename = "RestoreMetadata")]
         metadata: BTreeMap<String, Option<String>>,
     }
-    let answer = answer.filter(|answer| answer.status().is_success())?;
-    let read: Answer = serde_json::from_slice(answer.body().bytes()?).ok()?;
-    let given = (read.metadata.into_iter()).filter_map(|(key, value)| Some((key, value?)));
-    Some(given.collect())
+    let answer: Answer = serde_json::from_slice(body).ok()?;
+    let all = answer.metadata.into_iter();
+    Some(all.filter_map(|(key, value)| Some((key, value?))).collect())
 }
 
 /// What stands in the ledger as a job's name. Pure.
@@ -411,6 +413,18 @@ mod tests {
             assert_eq!(percent(Some(none)), None, "{none}");
         }
         assert_eq!(percent(None), None);
+    }
+
+    #[test]
+    fn an_answer_with_nulls_is_read_all_the_same() {
+        let body = br#"{"BackupVaultArn":"x","RestoreMetadata":{"availabilityZone":null,"volumeSize":"8"}}"#;
+        let read = with_nulls(body).unwrap();
+        assert_eq!(
+            read,
+            Metadata::from([("volumeSize".to_owned(), "8".to_owned())])
+        );
+        assert_eq!(with_nulls(b"{}"), None);
+        assert_eq!(with_nulls(b"no JSON"), None);
     }
 
     #[test]

@@ -66,11 +66,10 @@ pub(super) async fn delete(clients: &Clients, name: &str, young: bool) -> Result
                     false => Asked::Wait(None),
                 });
             };
-            match table.table_status() {
-                Some(TableStatus::Deleting | TableStatus::Creating | TableStatus::Updating) => {
-                    return Ok(Asked::Wait(None));
-                }
-                _ => {}
+            if let Some(TableStatus::Deleting | TableStatus::Creating | TableStatus::Updating) =
+                table.table_status()
+            {
+                return Ok(Asked::Wait(None));
             }
             if table.deletion_protection_enabled() == Some(true) {
                 let call = clients.dynamodb.update_table().table_name(name);

@@ -64,7 +64,7 @@ pub(super) async fn begin(inner: &Arc<Inner>, drill: &DrillContext, entries: &[L
     let Ok(clients) = inner.clients().await else {
         return;
     };
-    before::say(inner, clients, drill, entries).await;
+    Box::pin(before::say(inner, clients, drill, entries)).await;
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     for turn in 0..=5 {
         let mut tasks = JoinSet::new();
@@ -117,7 +117,9 @@ pub(super) async fn destroy(
         kind,
         young: age(clients, &entry.token, Timestamp::now()).is_none_or(|age| age < YOUNG),
     };
-    one.destroy().await.map_err(|fault| fault.to_string())
+    Box::pin(one.destroy())
+        .await
+        .map_err(|fault| fault.to_string())
 }
 
 /// An id that was seen before it was written down stands in the name: `NAME ID`. Pure.
@@ -327,8 +329,8 @@ pub(super) async fn take_away(
     young: bool,
 ) -> Result<(), Fault> {
     match kind {
-        Kind::Instance => instance::terminate(clients, id, young).await,
-        Kind::Volume => volume::delete(clients, id, young).await,
+        Kind::Instance => Box::pin(instance::terminate(clients, id, young)).await,
+        Kind::Volume => Box::pin(volume::delete(clients, id, young)).await,
         Kind::Image => {
             let what = "deregistering the image";
             let there = || async {
@@ -339,7 +341,7 @@ pub(super) async fn take_away(
                 let call = clients.ec2.deregister_image().image_id(id).send().await;
                 call.map(drop).map_err(|e| Fault::of(what, e))
             };
-            remove::away(clients, what, young, there, delete).await
+            Box::pin(remove::away(clients, what, young, there, delete)).await
         }
         Kind::Snapshot => {
             let what = "deleting the snapshot";
@@ -351,21 +353,21 @@ pub(super) async fn take_away(
                 let call = clients.ec2.delete_snapshot().snapshot_id(id).send().await;
                 call.map(drop).map_err(|e| Fault::of(what, e))
             };
-            remove::away(clients, what, young, there, delete).await
+            Box::pin(remove::away(clients, what, young, there, delete)).await
         }
-        Kind::DbSubnetGroup => database::delete_subnet_group(clients, id, young).await,
-        Kind::DbInstance => database::delete_instance(clients, id, young).await,
-        Kind::DbCluster => database::delete_cluster(clients, id, young).await,
-        Kind::Bucket => bucket::delete(clients, id, young).await,
-        Kind::Table => table::delete(clients, id, young).await,
-        Kind::FileSystem => file_system::delete(clients, id, young).await,
-        Kind::MountTarget => file_system::delete_target(clients, id, young).await,
+        Kind::DbSubnetGroup => Box::pin(database::delete_subnet_group(clients, id, young)).await,
+        Kind::DbInstance => Box::pin(database::delete_instance(clients, id, young)).await,
+        Kind::DbCluster => Box::pin(database::delete_cluster(clients, id, young)).await,
+        Kind::Bucket => Box::pin(bucket::delete(clients, id, young)).await,
+        Kind::Table => Box::pin(table::delete(clients, id, young)).await,
+        Kind::FileSystem => Box::pin(file_system::delete(clients, id, young)).await,
+        Kind::MountTarget => Box::pin(file_system::delete_target(clients, id, young)).await,
         Kind::KeyPair
         | Kind::Vpc
         | Kind::InternetGateway
         | Kind::RouteTable
         | Kind::Subnet
-        | Kind::SecurityGroup => remove::remove(clients, kind, id, young).await,
+        | Kind::SecurityGroup => Box::pin(remove::remove(clients, kind, id, young)).await,
         Kind::Scratch | Kind::KeyFile | Kind::OnInstance | Kind::RestoreJob => Ok(()),
     }
 }
