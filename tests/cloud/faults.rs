@@ -190,10 +190,22 @@ fn judge(seed: u64, stage: &Stage, id: &str, end: &End) {
     }
 }
 
+/// One seed, to look at: `SEAWALL_SEED=17 cargo test by_chance_leave_nothing_1`.
+fn wanted() -> Option<u64> {
+    std::env::var("SEAWALL_SEED").ok()?.parse().ok()
+}
+
 fn seeds(range: std::ops::Range<u64>) {
+    if let Some(seed) = wanted() {
+        let (end, deaths) = one(seed);
+        println!("seed {seed}: {deaths} deaths, {:#?}", end.verdict.reasons);
+        return;
+    }
     let (mut met, mut missed, mut inconclusive, mut deaths) = (0, 0, 0, 0);
     for seed in range {
+        let begun = std::time::Instant::now();
         let (end, died) = one(seed);
+        println!("seed {seed}: {:?}, {died} deaths, {} ms", end.verdict.word, begun.elapsed().as_millis());
         deaths += died;
         match end.verdict.word {
             VerdictWord::Met => met += 1,
