@@ -6,10 +6,14 @@ mod age;
 mod architecture;
 mod backup;
 mod cli;
+#[cfg(feature = "aws")]
+mod cloud;
 mod document;
 mod drill;
 mod end_to_end;
 mod evidence;
+mod fake_aws;
+mod iam;
 mod lab;
 mod reach;
 mod recovery;

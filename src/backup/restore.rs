@@ -23,6 +23,7 @@ use std::sync::atomic::Ordering;
 
 use super::Progress;
 use super::age::Identities;
+use super::archive::again::Again;
 use super::archive::extract::{ExtractError, Extractor, Manners};
 use super::archive::read::{Pieces, ReadError};
 use super::archive::{ArchiveHeader, Manifest};
@@ -179,6 +180,45 @@ fn fill(
         .map_err(|error| place.explain(error, progress))?;
     walked.faithful()?;
     limits.vouched(&shared.sha256())?;
+    Ok(walked.restored(shared.sha256()))
+}
+
+/// Writes the files of an archive anew to `out`, as a plain tar stream for a tar program elsewhere:
+/// each member was judged as [`directory`] judges it. Nothing of it may be believed before this has
+/// returned well; until then the stream has no end mark.
+///
+/// # Errors
+/// As [`directory`].
+pub fn relay(
+    blob: Box<dyn Blob>,
+    identities: &Identities,
+    out: &mut (dyn Write + Send),
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<Restored, RestoreError> {
+    let plain = plain::open(blob, identities, limits, progress)?;
+    let form = Form::of(plain.beginning());
+    if form != Form::Tar {
+        return Err(RestoreError(format!(
+            "the backup is no archive of files but {}: restore it to a file",
+            form.words(plain.compression())
+        )));
+    }
+    let is_ours = walk::is_ours(plain.beginning());
+    let shared = plain.shared();
+    let manners = Manners {
+        is_ours,
+        outward_links: limits.outward_links,
+    };
+    let mut visitor = walk::Relay {
+        again: Again::new(out, manners),
+        progress,
+    };
+    let walked = walk::walk(plain, is_ours, limits, progress, &mut visitor)
+        .map_err(|error| RestoreError::of(error, progress))?;
+    walked.faithful()?;
+    limits.vouched(&shared.sha256())?;
+    visitor.again.finish().map_err(|e| walk::cannot_write(&e))?;
     Ok(walked.restored(shared.sha256()))
 }
 

@@ -52,8 +52,49 @@ impl Access {
         }
     }
 
+    /// Where S3 is, if it is not AWS's own.
+    pub fn s3(&self) -> Option<&str> {
+        self.s3_endpoint.as_deref().or(self.endpoint.as_deref())
+    }
+
     /// Whether something other than AWS answers.
     pub fn is_double(&self) -> bool {
         self.endpoint.is_some() || self.s3_endpoint.is_some() || self.pace > 1.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_says_where_the_services_are_and_a_pace_below_one_is_none() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            Access::from_env(|name| {
+                let found = pairs.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let plain = with(&[]);
+        assert!(!plain.is_double() && plain.s3().is_none() && plain.pace == 1.0);
+        let double = with(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:1")]);
+        assert!(double.is_double());
+        assert_eq!(double.s3(), Some("http://127.0.0.1:1"));
+        let s3 = with(&[
+            ("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:2"),
+            ("AWS_ENDPOINT_URL", ""),
+        ]);
+        assert!(s3.is_double() && s3.endpoint.is_none());
+        for (text, pace) in [
+            ("600", 600.0),
+            ("0.1", 1.0),
+            ("-5", 1.0),
+            ("inf", 1.0),
+            ("x", 1.0),
+        ] {
+            let read = Access::from_env(|name| (name == PACE_VARIABLE).then(|| text.to_owned()));
+            assert_eq!(read.pace, pace, "{text}");
+            assert_eq!(read.is_double(), pace > 1.0);
+        }
     }
 }

@@ -30,6 +30,7 @@ mod network;
 mod points;
 pub mod poll;
 mod preflight;
+pub mod prices;
 pub mod provider;
 mod remote;
 mod restore;

@@ -85,7 +85,6 @@ async fn take(work: &Work<'_>, point: &Point, done: Done) -> Result<PhaseDone, S
     let aws = work.aws()?;
     let id = done.id.clone();
     let mut phase = PhaseDone {
-        bytes: done.bytes,
         doubts: done.doubts,
         ..PhaseDone::default()
     };
@@ -97,7 +96,6 @@ async fn take(work: &Work<'_>, point: &Point, done: Done) -> Result<PhaseDone, S
     if aws.volume.is_some() {
         let said = format!("{COMPLETED}, and the volume is `available`");
         let volume = volume::available(work, &id, &said).await?;
-        phase.bytes = phase.bytes.max(volume.bytes);
         phase.detail = volume.detail;
         return Ok(phase);
     } else if aws.rds.is_some() {
@@ -185,16 +183,17 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
     if let Some(instance) = &known.instance {
         instances::until_fit(work, &instance.id).await?;
         if instances::ssh(work.step()).is_some() {
-            Box::pin(remote::log_in(work, step, instance)).await?;
-            phase.detail = Some("EC2's status checks are ok, and it can be logged in to".into());
+            let said = Box::pin(remote::log_in(work, step, instance)).await?;
+            remark(&mut phase, "EC2's status checks are ok", said);
         } else {
             phase.detail = Some("EC2's status checks are ok".into());
         }
     } else if let (Some(id), Some(to)) = (&known.volume, volume_to(work)?) {
         let instance = instance_of(work, &to.to)?;
         Box::pin(volume::attach(work, id, to, &instance)).await?;
+        let mut said = remote::Remarks::default();
         if let Some(path) = &to.mount {
-            Box::pin(remote::mount_volume(
+            said = Box::pin(remote::mount_volume(
                 work,
                 &to.to,
                 id,
@@ -203,10 +202,8 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
                 path,
             ))
             .await?;
-            let placed = Some((to.to.clone(), path.clone()));
-            work.inner.know(step, |known| known.placed = placed);
         }
-        phase.detail = Some(format!("on the instance of {}", to.to));
+        remark(&mut phase, &format!("on the instance of {}", to.to), said);
     } else if let Some(aurora) = &aws.aurora {
         let name = work.name();
         let endpoint = Box::pin(database::add_instances(work, &name, aurora)).await?;
@@ -224,18 +221,28 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
         instance_of(work, &mount.on)?;
         let network = network::ensure(work).await?;
         let address = Box::pin(file_system::make_target(work, id, &network)).await?;
-        Box::pin(remote::mount_file_system(
+        let said = Box::pin(remote::mount_file_system(
             work,
             &mount.on,
             address,
             &mount.path,
         ))
         .await?;
-        let placed = Some((mount.on.clone(), mount.path.clone()));
-        work.inner.know(step, |known| known.placed = placed);
-        phase.detail = Some(format!("mounted on the instance of {}", mount.on));
+        remark(
+            &mut phase,
+            &format!("mounted on the instance of {}", mount.on),
+            said,
+        );
     }
     Ok(phase)
+}
+
+/// What was done, and what came of it on the instance.
+fn remark(phase: &mut PhaseDone, done: &str, said: remote::Remarks) {
+    let mut detail = vec![done.to_owned()];
+    detail.extend(said.detail);
+    phase.detail = Some(detail.join("; "));
+    phase.doubts.extend(said.doubts);
 }
 
 fn volume_to<'w>(

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::client::Clients;
 use super::created;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, classify_status_message};
 use super::make::{Label, said};
 use super::metadata::Metadata;
 use super::names::{Kind, restore_token};
@@ -30,8 +30,6 @@ const TAGGING: Duration = Duration::from_secs(3 * 60);
 pub(super) struct Done {
     /// The id of what was created; of things with names, the name.
     pub id: String,
-    /// As AWS Backup says; 0: it does not.
-    pub bytes: u64,
     pub doubts: Vec<String>,
 }
 
@@ -142,8 +140,9 @@ pub(super) async fn run(
         if no_capacity(message) {
             return Ok(Ran::NoCapacity(clean(message, 300)));
         }
+        let advice = classify_status_message(message).advice();
         return Err(StepError::new(format!(
-            "restore job {}: it ended as {}: {}",
+            "restore job {}: it ended as {}: {}; {advice}",
             clean(&job, 60),
             answer.status().map_or("unknown", RestoreJobStatus::as_str),
             said(answer.status_message()),
@@ -193,7 +192,6 @@ async fn completed(
             clean(message, 300)
         ));
     }
-    let bytes = answer.backup_size_in_bytes().unwrap_or(0);
     if seen.lock().await.created.is_none() {
         let what = "waiting for what the restore job has created";
         let late = until(
@@ -244,11 +242,7 @@ async fn completed(
             ));
         }
     }
-    Ok(Done {
-        id,
-        bytes: u64::try_from(bytes).unwrap_or(0),
-        doubts,
-    })
+    Ok(Done { id, doubts })
 }
 
 /// The thing's ARN was seen: into the ledger, and tagged if that goes already.

@@ -57,8 +57,10 @@ pub struct Recovered {
     pub placed: Option<(String, String)>,
     /// The manifest of an archive that was unpacked on an instance, for its proofs.
     pub manifest: Option<std::sync::Arc<crate::backup::archive::Manifest>>,
-    /// The token that its sidecar names, where the source bears a canary.
-    pub canary: Option<String>,
+    /// What its signed sidecar claims, where the source bears a canary.
+    pub canary: Option<crate::backup::sidecar::CanaryClaim>,
+    /// The archive that was located.
+    pub picked: Option<std::sync::Arc<crate::drill::pick::Picked>>,
 }
 
 /// An instance that runs.
@@ -74,6 +76,8 @@ pub struct Instance {
 /// All steps.
 #[derive(Debug, Default)]
 pub struct State {
+    /// On the scratch, while it is ours.
+    pub lock: Option<super::preflight::Held>,
     pub network: Option<Network>,
     /// Tokens of ledger entries that were seen gone while others were still going.
     pub gone: std::collections::BTreeSet<String>,

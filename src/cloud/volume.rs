@@ -20,8 +20,6 @@ use crate::drill::provider::{PhaseDone, StepError};
 use crate::model::drill::Milestone;
 use crate::shell::clean;
 
-/// EC2 has snapshots in GiB.
-const GIB: u64 = 1 << 30;
 
 pub(super) async fn describe(clients: &Clients, id: &str) -> Result<Option<Volume>, Fault> {
     let what = "asking for the volume";
@@ -115,8 +113,8 @@ pub(super) async fn available(
         known.hydrating = vec![id.to_owned()];
     });
     work.reached(Milestone::Available, said)?;
+    // No bytes are claimed: a volume is `available` in seconds, and its blocks come later.
     Ok(PhaseDone {
-        bytes: size.saturating_mul(GIB),
         detail: Some(format!("volume {id}, {size} GiB")),
         ..PhaseDone::default()
     })

@@ -171,10 +171,12 @@ fn note(step: &Step) -> StepNote {
     StepNote {
         step: step.step.clone(),
         needs: step.needs.clone(),
-        kind: match step.start {
-            Some(_) => "start".to_owned(),
-            None => "restore".to_owned(),
-        },
+        kind: match (&step.aws, &step.start) {
+            (None, None) => StepNote::RESTORE,
+            (Some(aws), None) if aws.fresh.is_none() => StepNote::RECOVERY_POINT,
+            _ => StepNote::START,
+        }
+        .to_owned(),
         what: what(step),
         rto_target_ms: step.objectives.rto.map(|s| millis(s.0)),
         rpo_target_ms: step.objectives.rpo.map(|s| millis(s.0)),
@@ -441,6 +443,33 @@ pub(crate) mod tests {
         assert_eq!(ready(&["a", "b", "d"], &["a", "b"]), ["c"]);
         assert_eq!(plan.all_needs("c"), BTreeSet::from(["a", "b"]));
         assert!(plan.all_needs("a").is_empty());
+    }
+
+    /// What is restored has an age, and a machine that is made anew has none.
+    #[test]
+    fn a_step_is_noted_as_what_it_restores() {
+        let mut all = steps(&[
+            ("archive", &[]),
+            ("point", &[]),
+            ("fresh", &[]),
+            ("app", &[]),
+        ]);
+        let aws = |kind: &str, value: serde_json::Value| {
+            serde_json::from_value(serde_json::json!({"resource": "arn:x", kind: value})).unwrap()
+        };
+        let machine = serde_json::json!({
+            "image": "ami-1", "type": "t3.micro", "ssh": {"user": "admin"},
+        });
+        all[1].aws = Some(aws("rds", serde_json::json!({})));
+        all[2].aws = Some(aws("fresh", machine));
+        all[3].start =
+            Some(serde_json::from_value(serde_json::json!({"run": ["x"], "health": {}})).unwrap());
+        let notes: Vec<StepNote> = all.iter().map(note).collect();
+        let kinds: Vec<&str> = notes.iter().map(|n| n.kind.as_str()).collect();
+        assert_eq!(kinds, ["restore", "recovery-point", "start", "start"]);
+        let aged: Vec<bool> = notes.iter().map(StepNote::restores).collect();
+        assert_eq!(aged, [true, true, false, false]);
+        assert!(notes[0].wants_signature() && !notes[1].wants_signature());
     }
 
     #[test]

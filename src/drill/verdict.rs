@@ -341,7 +341,7 @@ impl StepJudged {
                 target_ms: note.rpo_target_ms,
                 ..Measure::default()
             },
-            restores: note.kind == "restore",
+            restores: note.restores(),
         };
         let attempt = time.and_then(StepTime::last);
         let number = attempt.map_or(0, |a| a.number);
@@ -370,7 +370,7 @@ impl StepJudged {
             judged.missed.extend(over(&judged.rto, "it took", 0));
         }
         if judged.restores && judged.recovered {
-            judged.by_data_time(facts.points.get(&key), facts);
+            judged.by_data_time(note, facts.points.get(&key), facts);
         }
         let doubted = facts.doubted.iter();
         judged.doubts.extend(
@@ -416,7 +416,7 @@ impl StepJudged {
     }
 
     /// RPO is the disaster's time less the data's. When a copy came to its store is nothing to it.
-    fn by_data_time(&mut self, point: Option<&PointNote>, facts: &Facts) {
+    fn by_data_time(&mut self, note: &StepNote, point: Option<&PointNote>, facts: &Facts) {
         let wanted = self.rpo.target_ms.is_some() || facts.rpo_target_ms.is_some();
         let Some(point) = point else {
             self.doubts
@@ -440,7 +440,7 @@ impl StepJudged {
             return;
         };
         self.rpo.measured_ms = Some(age);
-        if wanted && !point.signed {
+        if wanted && note.wants_signature() && !point.signed && point.vouched.is_none() {
             self.doubts.push(
                 "of when the data is, is nobody's signed word: its age may be another".to_owned(),
             );

@@ -216,7 +216,8 @@ pub struct AssumedNote {
 pub struct StepNote {
     pub step: String,
     pub needs: Vec<String>,
-    /// `restore` or `start`.
+    /// `restore` (an archive of ours), `recovery-point` (of AWS Backup) or `start` (nothing that
+    /// was backed up).
     pub kind: String,
     /// In words: `db from local, into PostgreSQL app`.
     pub what: String,
@@ -226,6 +227,23 @@ pub struct StepNote {
     pub rpo_target_ms: Option<u64>,
     pub deadline_ms: u64,
     pub proofs: Vec<String>,
+}
+
+impl StepNote {
+    pub const RESTORE: &str = "restore";
+    pub const RECOVERY_POINT: &str = "recovery-point";
+    pub const START: &str = "start";
+
+    /// Whether something that was backed up is restored, so that the data has an age.
+    pub fn restores(&self) -> bool {
+        self.kind == Self::RESTORE || self.kind == Self::RECOVERY_POINT
+    }
+
+    /// Whether a signature of ours is to vouch for the data's time. AWS Backup signs nothing: the
+    /// account's own access control vouches for what it says.
+    pub fn wants_signature(&self) -> bool {
+        self.kind == Self::RESTORE
+    }
 }
 
 /// A recovery point.
@@ -248,6 +266,10 @@ pub struct PointNote {
     pub sha256: Option<String>,
     /// Whether a signature that counts vouches for it.
     pub signed: bool,
+    /// Who else says of when the data is: a service's own clock. Of a recovery point in a vault,
+    /// which nobody signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<String>,
     /// How it was picked, in words: `latest of 7 before the disaster`.
     pub how: String,
     /// Its share of what the policy's source last held: bytes restored ÷ bytes backed up is the

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt;
+
+use super::run::unreadable;
 use super::{
-    ConnectionFacts, Ended, LocalReach, OnOutput, Pending, Reach, ReachError, Session, Target,
+    ConnectionFacts, Ended, Input, LocalReach, OnOutput, Pending, Reach, ReachError, Session,
+    Target,
 };
 
 /// What a scripted place answers to a program: its standard output, and how it ended.
@@ -124,6 +128,21 @@ impl Session for FakeSession {
                 }
             }
             Ok(ended)
+        })
+    }
+
+    /// Takes all of the input, and then answers by the script.
+    fn feed<'a>(
+        &'a mut self,
+        program: &'a str,
+        input: Input<'a>,
+        limit: Duration,
+        on_output: OnOutput<'a>,
+    ) -> Pending<'a, Result<Ended, ReachError>> {
+        Box::pin(async move {
+            let mut piece = vec![0; 32 << 10];
+            while input.read(&mut piece).await.map_err(|e| unreadable(&e))? > 0 {}
+            self.run(program, limit, on_output).await
         })
     }
 

@@ -11,11 +11,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::run::check_password;
-use super::start::{Start, keep};
+use super::run::{check_password, unreadable};
+use super::start::{PIECE, Start, keep};
 use super::{
-    Ask, Become, ConnectionFacts, Ended, OnOutput, Pending, Phase, Reach, ReachError, Session,
-    Target,
+    Ask, Become, ConnectionFacts, Ended, Input, OnOutput, Pending, Phase, Reach, ReachError,
+    Session, Target,
 };
 
 /// Runs programs on this machine.
@@ -114,10 +114,14 @@ impl LocalSession {
     async fn run(
         &self,
         program: &str,
+        fed_with: Option<Input<'_>>,
         limit: Duration,
         on_output: OnOutput<'_>,
     ) -> Result<Ended, ReachError> {
-        let start = Start::new(self.become_root);
+        let start = match fed_with {
+            Some(_) => Start::fed(self.become_root, program)?,
+            None => Start::new(self.become_root),
+        };
         let password = self.password().await?;
         let end = Instant::now() + limit;
         let mut group = self.spawn(&start)?;
@@ -135,8 +139,19 @@ impl LocalSession {
                 ready.notified().await;
             }
             let _ = input.write_all(&start.program(program)).await;
+            if let Some(from) = fed_with {
+                let mut piece = vec![0; PIECE];
+                loop {
+                    let count = from.read(&mut piece).await?;
+                    let piece = piece.get(..count).unwrap_or_default();
+                    if piece.is_empty() || input.write_all(piece).await.is_err() {
+                        break;
+                    }
+                }
+            }
             let _ = input.shutdown().await;
             drop(input);
+            Ok::<(), std::io::Error>(())
         };
         tokio::pin!(feed);
         let mut gate = start.gate();
@@ -147,7 +162,10 @@ impl LocalSession {
         while out_open || status.is_none() {
             let deadline = linger.map_or(end, |l| l.min(end));
             tokio::select! {
-                () = &mut feed, if !fed => fed = true,
+                result = &mut feed, if !fed => match result {
+                    Ok(()) => fed = true,
+                    Err(error) => return Err(unreadable(&error)),
+                },
                 n = output.read(&mut out), if out_open => {
                     let n = n.unwrap_or(0);
                     out_open = n > 0;
@@ -236,7 +254,23 @@ impl Session for LocalSession {
         limit: Duration,
         on_output: OnOutput<'a>,
     ) -> Pending<'a, Result<Ended, ReachError>> {
-        Box::pin(LocalSession::run(self, program, limit, on_output))
+        Box::pin(LocalSession::run(self, program, None, limit, on_output))
+    }
+
+    fn feed<'a>(
+        &'a mut self,
+        program: &'a str,
+        input: Input<'a>,
+        limit: Duration,
+        on_output: OnOutput<'a>,
+    ) -> Pending<'a, Result<Ended, ReachError>> {
+        Box::pin(LocalSession::run(
+            self,
+            program,
+            Some(input),
+            limit,
+            on_output,
+        ))
     }
 
     fn facts(&self) -> &ConnectionFacts {

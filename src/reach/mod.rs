@@ -14,6 +14,7 @@ mod local;
 mod login;
 mod options;
 mod run;
+mod session;
 mod ssh;
 mod start;
 mod stream;
@@ -23,6 +24,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
+
+use tokio::io::AsyncRead;
 
 pub use any::AnyReach;
 pub use fake::{FakeReach, Script};
@@ -119,6 +122,9 @@ impl ReachError {
 /// Takes a program's standard output as it comes; `Break` ends the program's channel.
 pub type OnOutput<'a> = &'a mut (dyn FnMut(&[u8]) -> ControlFlow<()> + Send);
 
+/// What a program is fed with.
+pub type Input<'a> = &'a mut (dyn AsyncRead + Send + Unpin);
+
 /// An open connection to a target, logged in.
 pub trait Session: Send {
     /// Runs one sh program (see `shell::assemble`) under `sh -s`, with root's rights where the
@@ -128,6 +134,24 @@ pub trait Session: Send {
     fn run<'a>(
         &'a mut self,
         program: &'a str,
+        limit: Duration,
+        on_output: OnOutput<'a>,
+    ) -> Pending<'a, Result<Ended, ReachError>>;
+
+    /// Runs a program like [`Session::run`], with `input` as its standard input: it is read as fast
+    /// as the program takes it, and ends where it ends. The program's text does not stand in any
+    /// argument, so it may hold secrets, as with `run`; but it is read byte by byte at the far end,
+    /// so it should be short.
+    ///
+    /// A program that ends before it has read everything is no error of this call's.
+    ///
+    /// # Errors
+    /// Also when `input` can't be read. The program then never sees a regular end of its own
+    /// making, but may well see one that the cut connection makes: what it did may not be believed.
+    fn feed<'a>(
+        &'a mut self,
+        program: &'a str,
+        input: Input<'a>,
         limit: Duration,
         on_output: OnOutput<'a>,
     ) -> Pending<'a, Result<Ended, ReachError>>;

@@ -8,13 +8,14 @@ use std::time::Duration;
 use russh::client::{Handle, Msg};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Client, Seen, describe};
 use super::ssh::within;
-use super::start::{Gate, Start, keep};
-use super::{Become, Ended, OnOutput, Phase, ReachError, SshOptions};
+use super::start::{Gate, PIECE, Start, keep};
+use super::{Become, Ended, Input, OnOutput, Phase, ReachError, SshOptions};
 use crate::shell::clean;
 
 pub(super) struct Exec<'a> {
@@ -68,11 +69,15 @@ impl Exec<'_> {
     pub(super) async fn run(
         self,
         program: &str,
+        input: Option<Input<'_>>,
         limit: Duration,
         on_output: OnOutput<'_>,
     ) -> Result<Ended, ReachError> {
         let begin = Instant::now();
-        let start = Start::new(self.become_root);
+        let start = match input {
+            Some(_) => Start::fed(self.become_root, program)?,
+            None => Start::new(self.become_root),
+        };
         let password = self.password().await?;
         // Time in which a person was asked does not count.
         let end = begin + limit + begin.elapsed();
@@ -95,7 +100,7 @@ impl Exec<'_> {
             end,
         };
         if let Some(write) = &closer.0 {
-            self.exchange(&job, &mut read, write, &mut progress, on_output)
+            self.exchange(&job, input, &mut read, write, &mut progress, on_output)
                 .await?;
         }
         if progress.closed {
@@ -151,6 +156,7 @@ impl Exec<'_> {
     async fn exchange(
         &self,
         job: &Job<'_>,
+        input: Option<Input<'_>>,
         read: &mut ChannelReadHalf,
         write: &ChannelWriteHalf<Msg>,
         progress: &mut Progress,
@@ -166,7 +172,20 @@ impl Exec<'_> {
                 ready.notified().await;
             }
             write.data_bytes(start.program(job.program)).await?;
-            write.eof().await
+            if let Some(input) = input {
+                let mut piece = vec![0; PIECE];
+                loop {
+                    // Without an end mark, so that what was cut short is not taken for whole.
+                    let count = input.read(&mut piece).await.map_err(FeedError::Input)?;
+                    if count == 0 {
+                        break;
+                    }
+                    let piece = piece.get(..count).unwrap_or_default().to_vec();
+                    write.data_bytes(piece).await?;
+                }
+            }
+            write.eof().await?;
+            Ok::<(), FeedError>(())
         };
         tokio::pin!(feed);
         let mut fed = false;
@@ -174,7 +193,10 @@ impl Exec<'_> {
             let (deadline, late) = self.deadline(job, progress);
             tokio::select! {
                 // A channel that was closed meanwhile says so itself.
-                _ = &mut feed, if !fed => fed = true,
+                result = &mut feed, if !fed => match result {
+                    Err(FeedError::Input(error)) => return Err(unreadable(&error)),
+                    Ok(()) | Err(FeedError::Channel) => fed = true,
+                },
                 message = read.wait() => {
                     let Some(message) = message else {
                         break;
@@ -216,8 +238,7 @@ impl Exec<'_> {
         }
         let sudo = begin + timeouts.login;
         if start.waits() && !progress.gate.is_open() && sudo < end {
-            let error = ReachError::new(Phase::Sudo, "sudo neither started sh nor said why not");
-            return (sudo, Some(error));
+            return (sudo, Some(start.silence()));
         }
         let error = ReachError::new(Phase::Run, "the program did not end within its time");
         (end, Some(error))
@@ -292,6 +313,24 @@ impl Exec<'_> {
         }
         Ok(())
     }
+}
+
+/// Why not all could be sent.
+enum FeedError {
+    /// It says itself what happened to it.
+    Channel,
+    Input(std::io::Error),
+}
+
+impl From<russh::Error> for FeedError {
+    fn from(_: russh::Error) -> Self {
+        FeedError::Channel
+    }
+}
+
+pub(super) fn unreadable(error: &std::io::Error) -> ReachError {
+    let why = clean(&error.to_string(), 500);
+    ReachError::new(Phase::Run, format!("reading what is to be sent: {why}"))
 }
 
 /// What is fixed for the time of one exchange.

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use russh::SshId;
 use russh::client::{self, Handle};
-use russh::{Disconnect, SshId};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OnceCell, Semaphore};
@@ -19,12 +19,9 @@ use super::host_key::{Expected, KnownStore};
 use super::keys::{KeyStore, Once};
 use super::known_hosts::name_of;
 use super::login::Login;
-use super::run;
+use super::session::SshSession;
 use super::stream::{Lifeline, Piped, tether};
-use super::{
-    Become, ConnectionFacts, Ended, OnOutput, Pending, Phase, Reach, ReachError, Session,
-    SshOptions, Target,
-};
+use super::{ConnectionFacts, Pending, Phase, Reach, ReachError, Session, SshOptions, Target};
 use crate::shell::clean;
 
 /// How long another address waits before it is tried beside the one before it.
@@ -98,9 +95,9 @@ impl Hop {
 }
 
 /// An open and logged-in connection to one machine.
-struct Link {
-    handle: Handle<Client>,
-    seen: Arc<Seen>,
+pub(super) struct Link {
+    pub(super) handle: Handle<Client>,
+    pub(super) seen: Arc<Seen>,
     /// Cut when the link is dropped.
     _lifeline: Lifeline,
 }
@@ -432,59 +429,4 @@ pub(super) async fn within<F: Future>(
         let seconds = limit.as_secs_f32();
         ReachError::new(phase, format!("{what} (waited {seconds} s)"))
     })
-}
-
-/// A logged-in connection, with those that it goes through.
-struct SshSession {
-    name: String,
-    become_root: Become,
-    options: SshOptions,
-    /// The target's own is the last one.
-    links: Vec<Link>,
-    facts: ConnectionFacts,
-    has_run: bool,
-}
-
-impl Session for SshSession {
-    fn run<'a>(
-        &'a mut self,
-        program: &'a str,
-        limit: Duration,
-        on_output: OnOutput<'a>,
-    ) -> Pending<'a, Result<Ended, ReachError>> {
-        Box::pin(async move {
-            let Some(link) = self.links.last() else {
-                return Err(ReachError::new(Phase::Start, "the connection is closed"));
-            };
-            run::Exec {
-                handle: &link.handle,
-                seen: &link.seen,
-                options: &self.options,
-                name: &self.name,
-                become_root: self.become_root,
-                first: !std::mem::replace(&mut self.has_run, true),
-            }
-            .run(program, limit, on_output)
-            .await
-        })
-    }
-
-    fn facts(&self) -> &ConnectionFacts {
-        &self.facts
-    }
-
-    fn close(mut self: Box<Self>) -> Pending<'static, ()> {
-        Box::pin(async move {
-            while let Some(mut link) = self.links.pop() {
-                let goodbye = async {
-                    let said = link.handle.disconnect(Disconnect::ByApplication, "", "");
-                    if said.await.is_ok() {
-                        let _ = (&mut link.handle).await;
-                    }
-                };
-                // Only our own side is waited for, unless the network is stuck.
-                let _ = tokio::time::timeout(Duration::from_millis(500), goodbye).await;
-            }
-        })
-    }
 }

@@ -14,9 +14,16 @@ const NOISE_MAX: usize = 1 << 20;
 /// How much of standard error is kept.
 pub(super) const STDERR_MAX: usize = 16 << 10;
 
+/// Largest program that is sent before a stream, in bytes: it is read byte by byte.
+const FED_MAX: usize = 256 << 10;
+/// Bytes of a stream that are sent at once.
+pub(super) const PIECE: usize = 32 << 10;
+
 pub(super) struct Start {
     mark: String,
     become_root: Become,
+    /// Bytes of the program, where its standard input is a stream of the caller's.
+    fed: Option<usize>,
 }
 
 impl Start {
@@ -24,36 +31,47 @@ impl Start {
         Start {
             mark: uuid::Uuid::new_v4().simple().to_string(),
             become_root,
+            fed: None,
         }
+    }
+
+    /// For a program that is followed by a stream.
+    pub(super) fn fed(become_root: Become, program: &str) -> Result<Start, ReachError> {
+        if program.len() > FED_MAX {
+            return Err(ReachError::new(
+                Phase::Prepare,
+                format!("a program before a stream may have {FED_MAX} bytes at most"),
+            ));
+        }
+        let mut start = Start::new(become_root);
+        start.fed = Some(start.whole(program).len());
+        Ok(start)
+    }
+
+    /// The program of a fed start, with the mark that shows that all of it came.
+    fn whole(&self, program: &str) -> String {
+        format!("{program}\n# {}", self.mark)
     }
 
     /// The words of the command, for a start without a shell around it.
     pub(super) fn words(&self) -> Vec<String> {
-        let words: &[&str] = match self.become_root {
-            Become::No => &["sh", "-s"],
-            Become::Sudo => &["env", "LC_ALL=C", "sudo", "-n", "--", "sh", "-s"],
+        let prompt = self.prompt();
+        let before: &[&str] = match self.become_root {
+            Become::No => &[],
+            Become::Sudo => &["env", "LC_ALL=C", "sudo", "-n", "--"],
             // -k: a password that was typed before must not count, so that it is always asked
             // for, and the prompt tells us when it was refused.
             Become::SudoWithPassword => {
-                return [
-                    "env",
-                    "LC_ALL=C",
-                    "sudo",
-                    "-k",
-                    "-S",
-                    "-p",
-                    &self.prompt(),
-                    "--",
-                    "sh",
-                    "-c",
-                    WAIT_FOR_MARK,
-                    &self.mark,
-                ]
-                .map(str::to_owned)
-                .to_vec();
+                &["env", "LC_ALL=C", "sudo", "-k", "-S", "-p", &prompt, "--"]
             }
         };
-        words.iter().map(|w| (*w).to_owned()).collect()
+        let length = self.fed.unwrap_or_default().to_string();
+        let sh: &[&str] = match (self.fed, self.become_root) {
+            (Some(_), _) => &["sh", "-c", READ_PROGRAM, &self.mark, &length],
+            (None, Become::SudoWithPassword) => &["sh", "-c", WAIT_FOR_MARK, &self.mark],
+            (None, _) => &["sh", "-s"],
+        };
+        before.iter().chain(sh).map(|w| (*w).to_owned()).collect()
     }
 
     /// The command line, for whatever shell the account has: all words but plain ones stand in
@@ -75,7 +93,7 @@ impl Start {
     /// Whether the program may only be sent once the ready line has come: before that, the reader
     /// may still be sudo, which would take the program's first lines for passwords.
     pub(super) fn waits(&self) -> bool {
-        self.become_root == Become::SudoWithPassword
+        self.become_root == Become::SudoWithPassword || self.fed.is_some()
     }
 
     /// What is sent at once.
@@ -85,13 +103,16 @@ impl Start {
                 format!("{}\n", password.expose_secret()).into_bytes()
             }
             (Become::SudoWithPassword, None) => Vec::new(),
+            _ if self.fed.is_some() => Vec::new(),
             _ => format!("echo READY-{}\n", self.mark).into_bytes(),
         }
     }
 
     /// What is sent then.
     pub(super) fn program(&self, program: &str) -> Vec<u8> {
-        if self.waits() {
+        if self.fed.is_some() {
+            format!("{}\n{}", self.mark, self.whole(program)).into_bytes()
+        } else if self.waits() {
             // Where sudo did not ask, sh reads the password, finds that it is not the mark, and
             // drops it.
             format!("{}\n{program}", self.mark).into_bytes()
@@ -115,7 +136,16 @@ impl Start {
 
     /// Whether sudo asked a second time, so that the password was wrong.
     pub(super) fn is_refused(&self, stderr: &[u8]) -> bool {
-        self.waits() && count(stderr, self.prompt().as_bytes()) > 1
+        let asks = self.become_root == Become::SudoWithPassword;
+        asks && count(stderr, self.prompt().as_bytes()) > 1
+    }
+
+    /// Whoever was waited for said nothing at all.
+    pub(super) fn silence(&self) -> ReachError {
+        match self.become_root {
+            Become::No => ReachError::new(Phase::Start, "sh neither started nor said why not"),
+            _ => ReachError::new(Phase::Sudo, "sudo neither started sh nor said why not"),
+        }
     }
 
     pub(super) fn wrong_password(&self) -> ReachError {
@@ -162,6 +192,11 @@ impl Start {
 /// is there first: from then on nobody else reads.
 const WAIT_FOR_MARK: &str =
     "echo READY-$0;while IFS= read -r l;do [ \"$l\" = \"$0\" ]&&exec sh -s;done;exit 97";
+
+/// The same for a program of `$1` bytes that is followed by a stream: what is read here, by `read`
+/// and by dd in blocks of one byte, is not a byte more. A program that did not come whole is not
+/// run.
+const READ_PROGRAM: &str = "echo READY-$0;while IFS= read -r l;do [ \"$l\" = \"$0\" ]&&break;done;p=$(dd bs=1 count=$1 2>/dev/null);case \"$p\" in *\"$0\")eval \"$p\";exit;;esac;exit 97";
 
 /// sudo's reasons, under `LC_ALL=C`.
 fn sudo_failure(said: &str, status: Option<u32>, detail: &str) -> ReachError {
@@ -274,6 +309,14 @@ mod tests {
             assert!(start.command().starts_with("exec "));
         }
         assert_eq!(Start::new(Become::No).command(), "exec sh -s");
+        for how in [Become::No, Become::Sudo, Become::SudoWithPassword] {
+            let start = Start::fed(how, "cat #secret\n").unwrap();
+            for word in start.words() {
+                assert!(!word.contains(['\'', '\\', '!', '\n']), "{word}");
+                assert!(!word.contains("secret"), "{word}");
+            }
+        }
+        assert!(Start::fed(Become::No, &"x".repeat(FED_MAX + 1)).is_err());
     }
 
     #[test]

@@ -246,3 +246,42 @@ fn a_report_that_cannot_be_written_hides_no_result() {
     assert!(said.out.contains("nobody"), "{said}");
     assert!(said.err.contains("writes its report again"), "{said}");
 }
+
+#[test]
+fn the_drill_says_where_credentials_of_aws_come_from_and_keeps_its_tests_to_itself() {
+    let desk = Desk::new();
+    let said = desk.run(&["drill", "--help"]);
+    assert_eq!(said.code, 0, "{said}");
+    for word in ["AWS_PROFILE", "AWS_ENDPOINT_URL", "SEAWALL_AGE_IDENTITY"] {
+        assert!(said.out.contains(word), "{word}: {said}");
+    }
+    assert!(!said.out.contains("SEAWALL_TEST"), "{said}");
+}
+
+/// Nothing is asked of AWS for a document that is wrong.
+#[test]
+fn a_drill_in_aws_that_is_wrong_is_told_with_its_place() {
+    let desk = Desk::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/dr-drill-aws.yaml");
+    let text = std::fs::read_to_string(example).expect("it is shipped");
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/backup-policy.yaml");
+    let wrong = (text.replace("region: eu-central-1", "region: eu-west-1"))
+        .replace("backup-policy.yaml", policy);
+    desk.write("aws.yaml", &wrong);
+    for verb in ["plan", "run"] {
+        let said = desk.run(&["drill", verb, "aws.yaml"]);
+        assert_eq!(said.code, 2, "{said}");
+        assert!(said.err.contains("scratch-is-lost"), "{said}");
+        assert!(said.err.contains("aws.yaml:"), "{said}");
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn a_program_without_aws_says_so() {
+    let desk = Desk::new();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/dr-drill-aws.yaml");
+    let said = desk.run(&["drill", "plan", example]);
+    assert_eq!(said.code, 2, "{said}");
+    assert!(said.err.contains("built without AWS"), "{said}");
+}

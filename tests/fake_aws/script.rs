@@ -46,7 +46,7 @@ pub struct RequestTrouble {
     /// On the double's clock, in seconds since its start. Default: always.
     #[serde(default)]
     pub from_s: f64,
-    #[serde(default = "forever")]
+    #[serde(default = "forever", deserialize_with = "no_end")]
     pub until_s: f64,
     /// The share of such requests, from 0 to 1. Default: all.
     #[serde(default = "all")]
@@ -59,6 +59,11 @@ pub struct RequestTrouble {
 
 fn forever() -> f64 {
     f64::INFINITY
+}
+
+/// JSON has no infinity: it is written as null.
+fn no_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
 }
 
 fn all() -> f64 {
@@ -86,6 +91,20 @@ pub enum WrongAnswer {
     Slow(f64),
 }
 
+impl WrongAnswer {
+    /// As in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            WrongAnswer::Throttle => "throttle",
+            WrongAnswer::Unavailable => "unavailable",
+            WrongAnswer::Error { .. } => "error",
+            WrongAnswer::LoseAnswer => "lose_answer",
+            WrongAnswer::Hangup => "hangup",
+            WrongAnswer::Slow(_) => "slow",
+        }
+    }
+}
+
 /// What becomes of a restore job.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -104,4 +123,54 @@ pub struct JobTrouble {
     pub late_arn_s: f64,
     /// Seconds that it takes, whatever the size.
     pub takes_s: Option<f64>,
+}
+
+/// How often each trouble of a script came up.
+#[derive(Default)]
+pub struct Troubles {
+    seen: Vec<u64>,
+    taken: Vec<u64>,
+}
+
+impl Troubles {
+    /// The first trouble that fits such a request and whose turn it is. `at`: on the double's clock,
+    /// in seconds since its start.
+    pub fn pick(
+        &mut self,
+        script: &Script,
+        service: &str,
+        operation: &str,
+        at: f64,
+    ) -> Option<WrongAnswer> {
+        self.seen.resize(script.requests.len(), 0);
+        self.taken.resize(script.requests.len(), 0);
+        for (which, trouble) in script.requests.iter().enumerate() {
+            let fits = |wanted: &str, have: &str| wanted == "*" || wanted == have;
+            let (seen, taken) = (&mut self.seen[which], &mut self.taken[which]);
+            if !fits(&trouble.service, service)
+                || !fits(&trouble.operation, operation)
+                || !(trouble.from_s..trouble.until_s).contains(&at)
+                || trouble.times.is_some_and(|times| *taken >= times)
+            {
+                continue;
+            }
+            *seen += 1;
+            if chance(script.seed, which as u64, *seen) < trouble.share {
+                *taken += 1;
+                return Some(trouble.answer.clone());
+            }
+        }
+        None
+    }
+}
+
+/// From 0 to below 1, the same for the same three numbers (splitmix64).
+fn chance(seed: u64, which: u64, turn: u64) -> f64 {
+    let mut mixed = seed
+        .wrapping_add(which.wrapping_mul(0xd1b5_4a32_d192_ed03))
+        .wrapping_add(turn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    (mixed >> 11) as f64 / (1u64 << 53) as f64
 }

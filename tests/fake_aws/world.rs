@@ -86,6 +86,22 @@ impl World {
         format!("{prefix}-0{mixed:016x}")
     }
 
+    /// Whether what bears this id (of a database: an address that begins with its name) holds what
+    /// was backed up.
+    pub fn holds_data(&self, id: &str, now: f64) -> bool {
+        self.regions.values().any(|region| {
+            let restored = region.backup.jobs.iter().any(|job| {
+                let made = job.made.as_deref().unwrap_or_default();
+                let name = made.rsplit(['/', ':']).next().unwrap_or_default();
+                let named = name == id
+                    || (!name.is_empty() && id.strip_prefix(name).is_some_and(|r| r.starts_with('.')));
+                named && !job.empty && job.status(now) == "COMPLETED"
+            });
+            // By EC2 itself, out of a snapshot.
+            restored || region.ec2.is_filled(id)
+        })
+    }
+
     /// What a drill has made and is still there, each as `kind id` (things that were seeded left
     /// out; terminated instances too).
     pub fn left(&self) -> Vec<String> {
@@ -97,7 +113,10 @@ impl World {
             region.rds.left(&mut here);
             region.dynamodb.left(&mut here);
             region.efs.left(&mut here);
-            left.extend(here.into_iter().map(|one| format!("{account} {name} {one}")));
+            left.extend(
+                here.into_iter()
+                    .map(|one| format!("{account} {name} {one}")),
+            );
         }
         left
     }
@@ -105,9 +124,14 @@ impl World {
 
 /// A handler for each service.
 pub fn handle(world: &mut World, call: &Call) -> Answer {
+    // What restore jobs have made by now is there, whichever service is asked.
+    backup::advance(world, &call.account, &call.region, call.now);
     match call.service.as_str() {
         "backup" => backup::handle(world, call),
-        "ec2" => ec2::handle(world, call),
+        "ec2" => match super::held::keeps(world, call) {
+            Some(refusal) => Err(refusal),
+            None => ec2::handle(world, call),
+        },
         "rds" => rds::handle(world, call),
         "dynamodb" => dynamodb::handle(world, call),
         "elasticfilesystem" => efs::handle(world, call),

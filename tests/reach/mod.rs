@@ -1,5 +1,6 @@
 //! The `reach` room against the real OpenSSH, and against servers that wish us ill.
 
+mod feeding;
 mod hostile;
 mod known_hosts;
 mod logins;

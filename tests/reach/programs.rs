@@ -126,7 +126,7 @@ async fn a_killed_program_and_a_lost_connection_are_told_apart() {
 }
 
 /// A login shell that is full of noise, and has our own `sudo` first on its path.
-fn shell(sshd: &Sshd, noise: &str, sudo: &str) {
+pub fn shell(sshd: &Sshd, noise: &str, sudo: &str) {
     let write = |name: &str, text: String| {
         let path = sshd.path(name);
         std::fs::write(&path, text).unwrap();
@@ -169,7 +169,7 @@ async fn an_account_that_may_not_run_commands_is_a_failed_start() {
 }
 
 /// Behaves as sudo does with -S: prompts on standard error, reads a line, tries three times.
-const SUDO: &str = r#"
+pub const SUDO: &str = r#"
 echo "$@" >>"$(dirname "$0")/argv"
 [ "$1" = -n ] && { echo 'sudo: a password is required' >&2; exit 1; }
 prompt=$4; shift 5

@@ -11,6 +11,7 @@
 //! are text, as [`escape`] writes it. Extended attributes, ACLs, sparseness and fractions of a
 //! second are not kept.
 
+pub mod again;
 pub mod beneath;
 pub mod canary;
 pub mod extract;

@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use super::seen::{Seen, Thing};
 use super::{Limits, RestoreError};
 use crate::backup::Progress;
+use crate::backup::archive::again::Again;
 use crate::backup::archive::extract::{ExtractError, Extractor};
 use crate::backup::archive::read::{
     Member, MemberKind, Pieces, ReadError, TarReader, looks_like_tar, shown,
@@ -285,6 +286,16 @@ impl<P: Pieces> Read for Data<'_, P> {
     }
 }
 
+fn of_files(header: Option<&ArchiveHeader>) -> Result<(), ExtractError> {
+    match header {
+        Some(header) if header.kind != Kind::Directories => Err(refused(format!(
+            "it is one stream ({}), no archive of files: restore it to a file",
+            crate::shell::clean(header.stream.as_deref().unwrap_or_default(), 100)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Writes files and directories.
 pub(super) struct Extract<'a> {
     pub extractor: Extractor,
@@ -293,13 +304,7 @@ pub(super) struct Extract<'a> {
 
 impl Visitor for Extract<'_> {
     fn begin(&mut self, header: Option<&ArchiveHeader>) -> Result<(), ExtractError> {
-        match header {
-            Some(header) if header.kind != Kind::Directories => Err(refused(format!(
-                "it is one stream ({}), no archive of files: restore it to a file",
-                crate::shell::clean(header.stream.as_deref().unwrap_or_default(), 100)
-            ))),
-            _ => Ok(()),
-        }
+        of_files(header)
     }
 
     fn member<P: Pieces>(
@@ -309,6 +314,32 @@ impl Visitor for Extract<'_> {
     ) -> Result<Option<[u8; 32]>, ExtractError> {
         let progress = self.progress;
         self.extractor.take(member, tar, &mut |piece| {
+            let count = piece.len() as u64;
+            progress.bytes.fetch_add(count, Ordering::Relaxed);
+            Ok(())
+        })?;
+        Ok(None)
+    }
+}
+
+/// Writes members anew, for another's tar.
+pub(super) struct Relay<'a, W> {
+    pub again: Again<W>,
+    pub progress: &'a Progress,
+}
+
+impl<W: Write> Visitor for Relay<'_, W> {
+    fn begin(&mut self, header: Option<&ArchiveHeader>) -> Result<(), ExtractError> {
+        of_files(header)
+    }
+
+    fn member<P: Pieces>(
+        &mut self,
+        member: &Member,
+        tar: &mut TarReader<P>,
+    ) -> Result<Option<[u8; 32]>, ExtractError> {
+        let progress = self.progress;
+        self.again.take(member, tar, &mut |piece| {
             let count = piece.len() as u64;
             progress.bytes.fetch_add(count, Ordering::Relaxed);
             Ok(())

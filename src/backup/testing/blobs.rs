@@ -22,7 +22,8 @@ pub(crate) fn stranger() -> Identities {
     pair().0
 }
 
-fn pair() -> (Identities, Recipients) {
+/// A key of one test's own.
+pub(crate) fn pair() -> (Identities, Recipients) {
     let (identity, recipient) = generate_identity();
     let sources = IdentitySources {
         text: Some(identity),
@@ -37,7 +38,11 @@ fn pair() -> (Identities, Recipients) {
 
 /// Encrypted for [`keys`].
 pub(crate) fn sealed(plain: &[u8]) -> Vec<u8> {
-    let mut writer = EncryptWriter::new(&keys().1, Vec::new()).expect("a header is written");
+    sealed_for(&keys().1, plain)
+}
+
+pub(crate) fn sealed_for(recipients: &Recipients, plain: &[u8]) -> Vec<u8> {
+    let mut writer = EncryptWriter::new(recipients, Vec::new()).expect("a header is written");
     writer.write_all(plain).expect("a payload is written");
     writer.finish().expect("an end is written")
 }

@@ -11,8 +11,8 @@ use crate::cli::treat::{runs, terminal_size, who, write};
 use crate::cli::{colour, say};
 use crate::document::policy::Occasion;
 use crate::drill::clock::{DrillClock, boot_id, boottime_ms};
-use crate::drill::local::LocalProvider;
 use crate::drill::plan::Plan;
+use crate::drill::provider::Provider;
 use crate::drill::run::{self, Live, RunError, Setup, Stop, Tell};
 use crate::drill::verdict::judge;
 use crate::journal::{DrillEvent, Event, Journal, RunFolder, SystemClock, state_dir};
@@ -23,7 +23,7 @@ use crate::sign::SigningKey;
 
 pub fn run(file: &Path, manner: &Manner) -> anyhow::Result<u8> {
     let plan = load::plan(file)?;
-    let provider = load::provider(&plan, load::identities(&plan)?)?;
+    let provider = load::means(&plan, load::identities(&plan)?)?.provider();
     let key = key()?;
     let (id, writer) = runs()?
         .create(Arc::new(SystemClock), || {
@@ -49,7 +49,7 @@ pub fn resume(wanted: &str, manner: &Manner) -> anyhow::Result<u8> {
     let Some(plan) = plan else {
         return end_unbegun(&folder, manner);
     };
-    let provider = load::provider(&plan, load::identities(&plan)?)?;
+    let provider = load::means(&plan, load::identities(&plan)?)?.provider();
     let key = key()?;
     let (folder, writer) = runs()?.resume(&folder.id, Arc::new(SystemClock))?;
     let setup = setup(folder.id, plan, provider, Journal::new(writer), manner)?;
@@ -101,7 +101,7 @@ pub fn key() -> anyhow::Result<Option<SigningKey>> {
 pub fn setup(
     id: String,
     plan: Plan,
-    provider: Arc<LocalProvider>,
+    provider: Arc<dyn Provider>,
     journal: Journal,
     manner: &Manner,
 ) -> anyhow::Result<Setup> {
@@ -161,6 +161,9 @@ fn teller(id: &str, plan: &Arc<Plan>, manner: &Manner) -> anyhow::Result<Tell> {
     }))
 }
 
+/// Of each thread that carries steps out. Only what is used of it takes memory.
+const STACK: usize = 16 << 20;
+
 /// Lets the engine work until it ends. The first signal stops it, with teardown and verdict; the
 /// second one leaves at once.
 pub fn play<F, T>(setup: &Setup, work: impl FnOnce(Setup) -> F) -> anyhow::Result<T>
@@ -168,6 +171,8 @@ where
     F: Future<Output = Result<T, RunError>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // The AWS SDK's futures are large, in a build without optimization above all.
+        .thread_stack_size(STACK)
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {

@@ -14,6 +14,7 @@ use crate::cli::signing::own_trusted;
 use crate::document::{Disk, load_drill};
 use crate::drill::local::{LocalProvider, LocalSetup};
 use crate::drill::plan::Plan;
+use crate::drill::provider::Provider;
 use crate::drill::run::PLAN_FILE;
 use crate::journal::{Event, RunFolder, sha256};
 use crate::shell::clean;
@@ -73,6 +74,9 @@ pub fn kept(folder: &RunFolder) -> anyhow::Result<Option<Plan>> {
 
 /// The keys that open the backups; passphrases are asked for now, before any clock runs.
 pub fn identities(plan: &Plan) -> anyhow::Result<Identities> {
+    if plan.drill.policy.is_none() {
+        return no_identities();
+    }
     let path = plan.drill_path();
     let base = path.parent().unwrap_or(Path::new("/"));
     let variable = |name: &str| std::env::var(name).ok().map(SecretString::from);
@@ -107,18 +111,85 @@ fn trusted(plan: &Plan) -> anyhow::Result<Trusted> {
     }
 }
 
-pub fn provider(plan: &Plan, identities: Identities) -> anyhow::Result<Arc<LocalProvider>> {
-    Ok(Arc::new(LocalProvider::new(LocalSetup {
+/// What a drill is carried out by.
+pub enum Means {
+    Local(Arc<LocalProvider>),
+    #[cfg(feature = "aws")]
+    Aws(Arc<crate::cloud::AwsProvider>),
+}
+
+impl Means {
+    pub fn provider(self) -> Arc<dyn Provider> {
+        match self {
+            Means::Local(provider) => provider,
+            #[cfg(feature = "aws")]
+            Means::Aws(provider) => provider,
+        }
+    }
+}
+
+/// The provider that the document's scratch asks for. Nothing is contacted yet.
+///
+/// # Errors
+/// When it is one of AWS and this program was built without it; when signers cannot be read.
+pub fn means(plan: &Plan, identities: Identities) -> anyhow::Result<Means> {
+    match plan.drill.scratch.aws {
+        Some(_) => aws(plan, identities),
+        None => local(plan, identities),
+    }
+}
+
+fn random(below: usize) -> usize {
+    let random = uuid::Uuid::new_v4().as_u128();
+    let below = u128::try_from(below).unwrap_or(1).max(1);
+    usize::try_from(random % below).unwrap_or(0)
+}
+
+fn local(plan: &Plan, identities: Identities) -> anyhow::Result<Means> {
+    Ok(Means::Local(Arc::new(LocalProvider::new(LocalSetup {
         drill: plan.drill.clone(),
         drill_path: plan.drill_path(),
         policy: plan.policy.clone(),
         policy_path: plan.policy_path(),
         identities: Arc::new(identities),
         trusted: trusted(plan)?,
-        random: Arc::new(|below| {
-            let random = uuid::Uuid::new_v4().as_u128();
-            let below = u128::try_from(below).unwrap_or(1).max(1);
-            usize::try_from(random % below).unwrap_or(0)
-        }),
-    })))
+        random: Arc::new(random),
+    }))))
+}
+
+#[cfg(feature = "aws")]
+fn aws(plan: &Plan, identities: Identities) -> anyhow::Result<Means> {
+    use crate::cloud::{Access, AwsProvider, CloudSetup};
+    use crate::journal::state_dir;
+    use crate::reach::{ConfigSource, SshOptions, SshReach};
+    let variable = |name: &str| std::env::var(name).ok();
+    // Which key opens an instance, and which key an instance has, stand in the drill: nobody's own
+    // configuration may lead elsewhere, and nobody is asked while a clock runs.
+    let reach = SshReach::new(SshOptions {
+        config: ConfigSource::None,
+        ..SshOptions::default()
+    });
+    let setup = CloudSetup {
+        drill: plan.drill.clone(),
+        drill_path: plan.drill_path(),
+        policy: plan.policy.clone(),
+        policy_path: plan.policy_path(),
+        identities: Arc::new(identities),
+        trusted: trusted(plan)?,
+        random: Arc::new(random),
+        access: Access::from_env(variable),
+        state_dir: state_dir(|name| std::env::var_os(name))?,
+        reach: Arc::new(reach),
+        variable: Arc::new(variable),
+    };
+    let provider = AwsProvider::new(setup).map_err(anyhow::Error::msg)?;
+    Ok(Means::Aws(Arc::new(provider)))
+}
+
+#[cfg(not(feature = "aws"))]
+fn aws(_plan: &Plan, _identities: Identities) -> anyhow::Result<Means> {
+    anyhow::bail!(
+        "this drill is held in AWS, and this seawall was built without AWS: build it with its \
+         default features (`cargo install --locked --path .`)"
+    )
 }

@@ -19,7 +19,11 @@ A drill that was killed is in `seawall runs`: `resume` goes on with it, `sweep` 
 leave nothing behind.
 
 Environment:
-  SEAWALL_AGE_IDENTITY  the text of an age identity file, besides those that the drill names";
+  SEAWALL_AGE_IDENTITY  the text of an age identity file, besides those that the drill names
+  AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, …
+                        credentials of a drill in AWS, as the AWS CLI takes them. The region never
+                        comes from there: it stands in the drill
+  AWS_ENDPOINT_URL      another service in the place of AWS; the report says so";
 
 /// Rehearse a recovery: restore backups to a scratch, prove them, and time it
 #[derive(clap::Args)]
@@ -31,7 +35,8 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Say what a drill would do, in which order and with which backups; write nothing
+    /// Say what a drill would do, in which order and with which backups; write nothing. Of a drill in
+    /// AWS: also what would be created and what it would cost; only questions are sent
     Plan {
         /// The drill's playbook
         file: PathBuf,

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::load;
+use super::load::{self, Means};
 use crate::cli::say;
+use crate::document::drill::aws::{AwsScratch, Gateway};
 use crate::document::drill::{Objectives, Step};
 use crate::drill::local::LocalProvider;
 use crate::drill::plan::{Plan, kind, what};
@@ -15,11 +16,33 @@ use crate::shell::clean;
 pub fn run(file: &Path) -> anyhow::Result<u8> {
     let plan = load::plan(file)?;
     let disaster = plan.disaster()?.unwrap_or_else(Timestamp::now);
-    let provider = load::provider(&plan, load::no_identities()?)?;
-    say(&told(&plan, disaster, |step| {
-        point(&provider, step, disaster)
-    }))?;
+    match load::means(&plan, load::no_identities()?)? {
+        Means::Local(provider) => {
+            say(&told(&plan, disaster, |step| {
+                Some(point(&provider, step, disaster))
+            }))?;
+        }
+        #[cfg(feature = "aws")]
+        Means::Aws(provider) => {
+            say(&told(&plan, disaster, |_| None))?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            say(&in_aws(&runtime.block_on(provider.would(&plan))))?;
+        }
+    }
+    say("\nNothing was written. `seawall drill run` carries it out.\n")?;
     Ok(0)
+}
+
+/// What AWS was asked, as a person reads it.
+#[cfg(feature = "aws")]
+fn in_aws(lines: &[String]) -> String {
+    let mut out = String::from("\nin AWS now\n");
+    for line in lines {
+        let _ = writeln!(out, "  {}", clean(line, 500));
+    }
+    out
 }
 
 /// The recovery point that a step would take now, in words.
@@ -38,7 +61,7 @@ fn point(provider: &LocalProvider, step: &Step, disaster: Timestamp) -> String {
 }
 
 /// The plan as a person reads it.
-fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> String {
+fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> Option<String>) -> String {
     let drill = &plan.drill;
     let mut out = String::new();
     let mut line = |text: String| {
@@ -59,6 +82,12 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> St
             clean(place, 200)
         ));
     }
+    for region in &drill.lost.regions {
+        line(format!(
+            "            no request goes to {}",
+            clean(region, 40)
+        ));
+    }
     let when = match drill.disaster {
         Some(_) => format!("{disaster}"),
         None => "when the clock starts".to_owned(),
@@ -68,6 +97,11 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> St
         "scratch     {}",
         clean(&drill.scratch.shown(), 200)
     ));
+    if let Some(aws) = &drill.scratch.aws {
+        for text in scratch(aws) {
+            line(format!("            {text}"));
+        }
+    }
     line(format!("objectives  {}", objectives(&drill.objectives)));
     for assumed in &drill.assumed {
         line(format!(
@@ -96,8 +130,11 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> St
                 clean(&step.needs.join(", "), 300)
             ));
         }
-        if step.restore.is_some() {
-            line(format!("     backup      {}", point(step)));
+        if let Some(point) = step.restore.as_ref().and_then(|_| point(step)) {
+            line(format!("     backup      {point}"));
+        }
+        if let Some(aws) = step.aws.as_ref().filter(|aws| aws.fresh.is_none()) {
+            line(format!("     pick        {}", clean(&aws.pick, 200)));
         }
         if step.objectives != Objectives::default() {
             line(format!("     objectives  {}", objectives(&step.objectives)));
@@ -111,8 +148,35 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> String) -> St
             ));
         }
     }
-    line("\nNothing was written. `seawall drill run` carries it out.".to_owned());
     out
+}
+
+/// Where a drill in AWS is held, in lines.
+fn scratch(aws: &AwsScratch) -> Vec<String> {
+    let network = &aws.network;
+    let way = match (network.gateway, &network.controller) {
+        (Gateway::None, _) => "no gateway".to_owned(),
+        (Gateway::Controller, Some(address)) => {
+            format!("one route, to {}", clean(address, 60))
+        }
+        (Gateway::Controller, None) => "one route, to nobody".to_owned(),
+        (Gateway::Internet, _) => "a gateway to the INTERNET".to_owned(),
+    };
+    vec![
+        format!(
+            "vault {}, which must bear the tag {} = {}",
+            clean(&aws.vault, 80),
+            clean(&aws.marker.key, 80),
+            clean(&aws.marker.value, 80)
+        ),
+        format!("restored with {}", clean(&aws.restore_role, 200)),
+        format!("network {}, {way}", clean(&network.cidr, 40)),
+        format!(
+            "everything expires after {}, at most {} restore jobs side by side",
+            aws.expires,
+            aws.restores.max(1)
+        ),
+    ]
 }
 
 fn objectives(objectives: &Objectives) -> String {

@@ -69,7 +69,7 @@ fn dead(folder: &RunFolder, manner: &Manner) -> anyhow::Result<u8> {
     let key = carry::key()?;
     let (folder, writer) = runs()?.resume(&folder.id, Arc::new(SystemClock))?;
     let journal = Journal::new(writer);
-    let provider = load::provider(&plan, load::no_identities()?)?;
+    let provider = load::means(&plan, load::no_identities()?)?.provider();
     let setup = carry::setup(folder.id, plan, provider, journal, manner)?;
     let end = carry::play(&setup, run::sweep)?;
     carry::finish(&setup, key.as_ref(), manner)?;
@@ -91,7 +91,7 @@ fn again(folder: &RunFolder, manner: &Manner) -> anyhow::Result<u8> {
         return Ok(CLEAR);
     }
     let key = carry::key()?;
-    let provider = load::provider(&plan, load::no_identities()?)?;
+    let provider = load::means(&plan, load::no_identities()?)?.provider();
     let (id, writer) = runs()?.create(Arc::new(SystemClock), || {
         uuid::Uuid::new_v4().as_u128() as u32
     })?;

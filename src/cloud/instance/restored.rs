@@ -64,7 +64,6 @@ pub(in crate::cloud) async fn restore(
             "AWS Backup says COMPLETED, and the instance runs",
         )?;
         return Ok(PhaseDone {
-            bytes: done.bytes,
             detail: Some(format!("instance {}, {kind}", done.id)),
             doubts,
             ..PhaseDone::default()

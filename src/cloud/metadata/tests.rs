@@ -32,6 +32,7 @@ fn case(aws: &str) -> Case {
                 size: 1,
                 sha256: None,
                 signed: false,
+                vouched: None,
                 how: "latest".into(),
                 files: None,
                 bytes: None,

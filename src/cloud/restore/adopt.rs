@@ -10,7 +10,7 @@ use crate::cloud::names::Kind;
 use crate::cloud::poll::{Asked, Schedule, until};
 use crate::cloud::provider::Inner;
 use crate::cloud::state::Recovered;
-use crate::cloud::{bucket, database, file_system, instance, network, table, volume};
+use crate::cloud::{bucket, database, file_system, instance, network, remote, table, volume};
 use crate::document::drill::Step;
 use crate::drill::ledger::LedgerEntry;
 use crate::drill::provider::DrillContext;
@@ -51,28 +51,11 @@ pub(in crate::cloud) async fn adopt(
     step: &Step,
     made: &[LedgerEntry],
 ) -> Result<(), String> {
-    let known = match &step.aws {
-        Some(_) => recovered(inner, drill, step, made).await?,
-        None => unpacked(inner, step)?,
-    };
-    inner.know(&step.step, |all| *all = known);
-    Ok(())
-}
-
-/// An archive is where its instance is.
-fn unpacked(inner: &Inner, step: &Step) -> Result<Recovered, String> {
-    let restore = step.restore.as_ref();
-    let onto = restore.and_then(|r| r.onto.clone().zip(r.directory.clone()));
-    let (onto, directory) = onto.ok_or("the step does not say where it was unpacked")?;
-    match inner.recovered(&onto).instance {
-        Some(_) => Ok(Recovered {
-            placed: Some((onto, directory)),
-            ..Recovered::default()
-        }),
-        None => Err(format!(
-            "the instance of {onto} that it was unpacked on is gone"
-        )),
+    if step.aws.is_some() {
+        let known = recovered(inner, drill, step, made).await?;
+        inner.know(&step.step, |all| *all = known);
     }
+    remote::adopt(inner, drill, step).await
 }
 
 async fn recovered(

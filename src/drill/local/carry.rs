@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::accept::{differs, too_fast};
-use super::pick::{self, Picked};
 use super::postgres;
 use super::run::{FeedError, Limits, Program};
 use super::scratch;
@@ -18,6 +16,8 @@ use crate::backup::restore::{self, Limits as Bounds, Restored};
 use crate::backup::store::Store;
 use crate::document::drill::{IntoPostgresql, Restore};
 use crate::document::policy::SourceDocument;
+use crate::drill::accept::{differs, too_fast};
+use crate::drill::pick::{self, Picked};
 use crate::drill::provider::{PhaseDone, StepError};
 use crate::journal::PointNote;
 use crate::model::drill::DrillPhase;
@@ -101,22 +101,7 @@ impl Inner {
         let picked = pick::pick(&backups, &restore.pick, disaster, &random)
             .map_err(|why| format!("{why} (source {}, store {})", restore.source, opened.name))?;
         pick::belongs(&picked, &restore.source)?;
-        let sidecar = picked.sidecar();
-        let backup = &picked.backup;
-        let point = PointNote {
-            source: restore.source.clone(),
-            name: backup.name.clone(),
-            store: opened.name,
-            place: opened.place,
-            data_time: backup.data_time.map(|t| t.to_string()),
-            copy_time: backup.copied.map(|t| t.to_string()),
-            size: backup.size,
-            sha256: sidecar.map(|s| s.sha256.clone()),
-            signed: picked.is_signed(),
-            how: picked.how.clone(),
-            files: sidecar.map(|s| s.files),
-            bytes: sidecar.map(|s| s.bytes),
-        };
+        let point = pick::note(&picked, &restore.source, opened.name, opened.place);
         Ok((picked, point))
     }
 }

@@ -3,20 +3,18 @@
 //! - `guard`, `fence`: what is lost stays untouched, by us and by what we start.
 //! - `scratch`, `remove`, `teardown`: where everything is made, and how it goes.
 //! - `process`, `run`: child processes, found again by their tag.
-//! - `pick`, `carry`, `postgres`, `service`: the phases of a step.
+//! - `carry`, `postgres`, `service`: the phases of a step.
 //! - `world`, `nothing`, `proofs`: what proofs are tried on, the restored and the empty.
 //! - `prepare`, `cache`: what is looked at before the clock.
 //!
 //! All of it blocks, on threads that may; the trait's futures wait for those.
 
-mod accept;
 mod cache;
 mod carry;
 mod fence;
 pub mod guard;
 mod http;
 mod nothing;
-mod pick;
 mod postgres;
 mod prepare;
 mod process;

@@ -212,8 +212,7 @@ impl Server {
     ) -> Result<Ran, String> {
         let program = self
             .client("psql")
-            .args(["-X", "-A", "-t", "-q", "-z", "-0", "--no-password"])
-            .args(["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"])
+            .args(crate::drill::proof::sql::ARGUMENTS)
             .env("PGDATABASE", database);
         children.run(&program, script.as_bytes(), limits)
     }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::nothing::Nothing;
-use super::pick::Picked;
 use super::postgres::Server;
 use super::process::Identity;
 use super::scratch::{Held, ours, write_private};
 use super::world::Place;
 use crate::backup::archive::{ArchiveHeader, Manifest};
 use crate::backup::sidecar::Sidecar;
+use crate::drill::pick::Picked;
 use crate::journal::PointNote;
 
 /// Everything that changes. Behind one lock, which is never held while something is waited for.

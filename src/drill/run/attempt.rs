@@ -266,6 +266,7 @@ fn cleaned(point: PointNote) -> PointNote {
         data_time: point.data_time.map(|t| clean(&t, 60)),
         copy_time: point.copy_time.map(|t| clean(&t, 60)),
         sha256: point.sha256.map(|s| clean(&s, 64)),
+        vouched: point.vouched.map(|v| clean(&v, 120)),
         how: clean(&point.how, 300),
         ..point
     }

@@ -333,6 +333,7 @@ fn point(step: &str, drill: &DrillContext) -> PointNote {
         size: GIGABYTE,
         sha256: None,
         signed: true,
+        vouched: None,
         how: "latest of 1".into(),
         files: Some(7),
         bytes: Some(GIGABYTE),

@@ -27,6 +27,7 @@ fn picked(step: &str, at_ms: u64, data_time: Option<&str>, copy_time: Option<&st
             size: 1,
             sha256: None,
             signed: true,
+            vouched: None,
             how: "latest of 1".into(),
             files: None,
             bytes: None,
@@ -226,6 +227,20 @@ fn lie_06_rpo_from_the_wrong_clock() {
         }
     });
     says(&unsigned, Inconclusive, "signed word");
+    // AWS Backup signs nothing; who vouches for it is the account's own access control.
+    let of_aws = change(unsigned, |event| {
+        if let DrillEvent::Declared { steps, .. } = event {
+            steps[0].kind = StepNote::RECOVERY_POINT.into();
+        }
+    });
+    assert_eq!(of(&of_aws).word, Met, "{:?}", of(&of_aws));
+    // Where nobody says of when it is, it is not known there either.
+    let undated = change(of_aws, |event| {
+        if let DrillEvent::Picked { point, .. } = event {
+            point.data_time = None;
+        }
+    });
+    says(&undated, Inconclusive, "nobody says of when the data is");
 }
 
 #[test]

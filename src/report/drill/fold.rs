@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::journal::{AssumedNote, JournalError, JournalReader, PointNote, StepNote, Torn};
-use crate::model::drill::{DrillPhase, Ended, ProofOutcome, Verdict, VerdictWord};
+use crate::model::drill::{DrillPhase, Ended, Milestone, ProofOutcome, Verdict, VerdictWord};
 
 /// A drill, as far as it got. Times called `…_ms` are on the drill's clock.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,8 @@ pub struct DrillView {
     pub used: Vec<(String, String)>,
     pub enforced: Vec<String>,
     pub not_enforced: Vec<String>,
+    /// Who asked a cloud how often, retries among it.
+    pub requests: BTreeMap<String, u64>,
     /// What the last sweep found. `None`: nobody looked.
     pub left: Option<Vec<String>>,
     /// As the journal has it. What counts is [`DrillView::verdict`].
@@ -138,6 +140,8 @@ pub struct StepView {
     /// `None`: no event announced it.
     pub note: Option<StepNote>,
     pub controls: Vec<ControlView>,
+    /// What was taken in the place of what was wanted, as the document allows it.
+    pub substituted: Vec<SubstituteView>,
     /// In the order of their numbers.
     pub attempts: Vec<AttemptView>,
 }
@@ -157,6 +161,8 @@ pub struct AttemptView {
     pub phases: Vec<PhaseView>,
     pub picked: Option<PickedView>,
     pub proofs: Vec<ProofView>,
+    /// How far what is restored in a cloud has come.
+    pub reached: Vec<ReachedView>,
     /// `None`: it did not come to its end.
     pub ended: Option<StepEnding>,
 }
@@ -189,6 +195,20 @@ pub struct ProofView {
     pub read: String,
     pub at: String,
     pub at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReachedView {
+    pub milestone: Milestone,
+    pub detail: String,
+    pub at_ms: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubstituteView {
+    pub wanted: String,
+    pub taken: String,
+    pub why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cloud::{Arrival, Data, requests_of};
 use super::figures::{Standing, endpoints};
 use super::{AttemptView, DrillView, StepView};
 use crate::journal::{AssumedNote, PointNote};
@@ -52,6 +53,9 @@ pub struct Document {
     pub preexisting: Vec<String>,
     pub guard: Guard,
     pub ledger: Vec<LedgerEntry>,
+    /// Of a drill in a cloud: who asked it how often, retries among it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, u64>,
     /// What is left. Missing: nobody looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Vec<String>>,
@@ -69,7 +73,7 @@ pub struct Document {
 pub struct Step {
     pub step: String,
     pub needs: Vec<String>,
-    /// `restore` or `start`; empty where no event says it.
+    /// `restore`, `recovery-point` or `start`; empty where no event says it.
     pub kind: String,
     pub what: String,
     /// Missing: it was not judged.
@@ -81,10 +85,36 @@ pub struct Step {
     /// Of the last attempt.
     pub bytes: u64,
     pub files: u64,
+    /// Of a thing in a cloud: when the service said that it was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_ms: Option<u64>,
+    /// Of a thing in a cloud: when each of its proofs had passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub works_ms: Option<u64>,
+    /// Of a thing in a cloud: when all of its data had come, where anybody says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialised_ms: Option<u64>,
+    /// Not all of its data had come when the drill ended: how far. What was measured is of a cold
+    /// thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub substituted: Vec<Substituted>,
+    /// How often a cloud was asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// The proofs of the last attempt, in the playbook's order.
     pub proofs: Vec<Proof>,
     /// All of them; the last one counts.
     pub attempts: Vec<Attempt>,
+}
+
+/// What was taken in the place of what was wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Substituted {
+    pub wanted: String,
+    pub taken: String,
+    pub why: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -235,7 +265,7 @@ pub fn document(view: &DrillView) -> Document {
         disaster: view.clock.as_ref().map(|c| c.disaster.clone()),
         stopped_ms: view.stopped_ms,
         assumed: view.assumed.clone(),
-        steps: view.steps.iter().map(|s| step(&verdict, s)).collect(),
+        steps: view.steps.iter().map(|s| step(view, &verdict, s)).collect(),
         verdict,
         preflight: view
             .preflight
@@ -260,6 +290,7 @@ pub fn document(view: &DrillView) -> Document {
                 not_gone: e.not_gone.clone(),
             })
             .collect(),
+        requests: view.requests.clone(),
         left: view.left.clone(),
         resumed: view
             .resumed
@@ -330,7 +361,8 @@ fn guard(view: &DrillView) -> Guard {
     }
 }
 
-fn step(verdict: &Verdict, step: &StepView) -> Step {
+fn step(view: &DrillView, verdict: &Verdict, step: &StepView) -> Step {
+    let arrival = Arrival::of(step).unwrap_or_default();
     let standing = Standing::of(verdict, step);
     let note = step.note.as_ref();
     let proofs = step.proofs().into_iter().map(|(proof, said)| Proof {
@@ -352,6 +384,24 @@ fn step(verdict: &Verdict, step: &StepView) -> Step {
         recovered: step.recovered(),
         bytes: standing.bytes,
         files: standing.files,
+        available_ms: arrival.available_ms,
+        works_ms: arrival.works_ms,
+        initialised_ms: match arrival.data {
+            Data::Whole(at) => Some(at),
+            _ => None,
+        },
+        cold: match arrival.data {
+            Data::Cold(far) => Some(far),
+            _ => None,
+        },
+        substituted: (step.substituted.iter())
+            .map(|s| Substituted {
+                wanted: s.wanted.clone(),
+                taken: s.taken.clone(),
+                why: s.why.clone(),
+            })
+            .collect(),
+        requests: requests_of(view, &step.name),
         proofs: proofs.collect(),
         attempts: step.attempts.iter().map(attempt).collect(),
     }
@@ -397,6 +447,7 @@ mod tests {
             fixture::met(),
             fixture::missed(),
             fixture::aborted(),
+            fixture::cloud(),
             fixture::hostile(20),
         ] {
             let view = fixture::fold(&events);
@@ -410,11 +461,23 @@ mod tests {
     #[test]
     fn the_schema_names_each_field_of_the_document() {
         let schema = schema();
-        let value = serde_json::to_value(document(&fixture::fold(&fixture::met()))).unwrap();
+        let value = serde_json::to_value(document(&fixture::fold(&fixture::cloud()))).unwrap();
         for name in value.as_object().unwrap().keys() {
             assert!(schema["properties"].get(name).is_some(), "{name}");
         }
         assert!(schema["$defs"].get("Verdict").is_some());
+    }
+
+    #[test]
+    fn a_thing_in_a_cloud_has_three_times() {
+        let value = serde_json::to_value(document(&fixture::fold(&fixture::cloud()))).unwrap();
+        let steps = &value["steps"];
+        assert_eq!(steps[0]["cold"], "43 % fetched");
+        assert!(steps[0].get("initialised_ms").is_none());
+        assert!(steps[1]["available_ms"].as_u64() < steps[1]["works_ms"].as_u64());
+        assert!(steps[1]["works_ms"].as_u64() < steps[1]["initialised_ms"].as_u64());
+        assert_eq!(steps[3]["substituted"][0]["taken"], "m6g.large");
+        assert_eq!(value["requests"]["step db"], 61);
     }
 
     /// What is missing is missing, and not `null` or a zero that could be taken for a figure.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::cloud::{Arrival, Data, requests, requests_of};
 use super::figures::Standing;
 use super::words::{short_span, span, verdict_word};
 use super::{DrillView, StepView};
@@ -25,6 +26,8 @@ enum CameOut {
 struct Suite {
     name: String,
     millis: u64,
+    /// What is worth knowing and no case.
+    properties: Vec<(&'static str, String)>,
     cases: Vec<Case>,
 }
 
@@ -33,7 +36,7 @@ struct Suite {
 pub fn text(view: &DrillView) -> String {
     let verdict = view.verdict();
     let mut suites = vec![whole(view, &verdict)];
-    suites.extend(view.steps.iter().map(|step| suite(&verdict, step)));
+    suites.extend(view.steps.iter().map(|step| suite(view, &verdict, step)));
     let all = |test: fn(&CameOut) -> bool| -> usize { suites.iter().map(|s| s.count(test)).sum() };
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
@@ -76,6 +79,14 @@ impl Suite {
             self.millis % 1000,
             attribute(started),
         );
+        if !self.properties.is_empty() {
+            out.push_str("    <properties>\n");
+            for (name, value) in &self.properties {
+                let (name, value) = (attribute(name), attribute(value));
+                let _ = writeln!(out, "      <property name={name} value={value}/>");
+            }
+            out.push_str("    </properties>\n");
+        }
         for case in &self.cases {
             let _ = write!(
                 out,
@@ -134,6 +145,10 @@ fn whole(view: &DrillView, verdict: &Verdict) -> Suite {
     Suite {
         name: format!("drill {}", view.drill),
         millis: view.stopped_ms.unwrap_or(0),
+        properties: requests(view)
+            .map(|r| ("requests", r))
+            .into_iter()
+            .collect(),
         cases,
     }
 }
@@ -154,7 +169,7 @@ fn objective(name: &str, measure: &Measure) -> Option<Case> {
     Some(case(name, came_out))
 }
 
-fn suite(verdict: &Verdict, step: &StepView) -> Suite {
+fn suite(view: &DrillView, verdict: &Verdict, step: &StepView) -> Suite {
     let standing = Standing::of(verdict, step);
     let reasons = standing.reasons.join("; ");
     let mut cases = vec![case(
@@ -192,8 +207,29 @@ fn suite(verdict: &Verdict, step: &StepView) -> Suite {
     Suite {
         name: format!("step {}", step.name),
         millis: standing.own_ms,
+        properties: properties(view, step),
         cases,
     }
+}
+
+/// How far it came in a cloud, what was taken in another's place, and how often that was asked.
+fn properties(view: &DrillView, step: &StepView) -> Vec<(&'static str, String)> {
+    let mut out = Vec::new();
+    if let Some(arrival) = Arrival::of(step) {
+        out.extend(arrival.available_ms.map(|at| ("available", span(at))));
+        out.extend(arrival.works_ms.map(|at| ("works", span(at))));
+        match arrival.data {
+            Data::Whole(at) => out.push(("initialised", span(at))),
+            Data::Cold(far) => out.push(("cold", far)),
+            Data::Unsaid => {}
+        }
+    }
+    for other in step.substituted.iter().take(10) {
+        let text = format!("{} for {}: {}", other.taken, other.wanted, other.why);
+        out.push(("substituted", text));
+    }
+    out.extend(requests_of(view, &step.name).map(|n| ("requests", n.to_string())));
+    out
 }
 
 #[cfg(test)]
@@ -236,6 +272,18 @@ mod tests {
             let xml = text(&fixture::fold(&events));
             assert!(xml.contains("<failure") || xml.contains("<error"), "{xml}");
         }
+    }
+
+    /// What is cold or of another type is said, and is no failure.
+    #[test]
+    fn what_a_cloud_did_is_told_beside_the_cases() {
+        let xml = text(&fixture::fold(&fixture::cloud()));
+        assert!(
+            xml.contains(r#"<property name="cold" value="43 % fetched"/>"#),
+            "{xml}"
+        );
+        assert!(xml.contains(r#"<property name="substituted" value="m6g.large for m7g.large"#));
+        assert!(!xml.contains("<failure") && !xml.contains("<error"));
     }
 
     #[test]

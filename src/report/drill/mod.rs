@@ -3,6 +3,7 @@
 //! [`DrillView`] folds a drill's events into what there is to tell; every other file here only words
 //! it. Nothing but the journal is read, so a report of last year's drill can be made today.
 
+mod cloud;
 mod figures;
 mod fold;
 mod html;
@@ -15,7 +16,8 @@ mod words;
 
 pub use fold::{
     AttemptView, ClockView, ControlView, DrillView, Ending, LedgerView, PhaseView, PickedView,
-    PreflightView, ProofView, RefusedView, ResumedView, StepEnding, StepView, load, load_some,
+    PreflightView, ProofView, ReachedView, RefusedView, ResumedView, StepEnding, StepView,
+    SubstituteView, load, load_some,
 };
 pub use html::html;
 pub use terminal::{Look, summary};

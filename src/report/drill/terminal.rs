@@ -297,7 +297,7 @@ impl Out {
                 Some(time) => format!("data of {}", instant(time)),
                 None => "nobody says how old the data is".into(),
             };
-            let signed = if point.signed { "signed" } else { "NOT SIGNED" };
+            let signed = vouched(step, point.signed);
             let text = format!(
                 "{} · {data} · {}, {signed} · {}",
                 clean(&point.name, 80),
@@ -310,6 +310,7 @@ impl Out {
         if full && !phases.is_empty() {
             self.below(&phases, Some(Ink::Dim));
         }
+        self.arrival(step);
         for earlier in earlier_attempts(step).iter().take(5) {
             self.below(&clean(earlier, 300), Some(Ink::Warn));
         }
@@ -363,6 +364,16 @@ impl Out {
         if let Some(more) = more(lines.len(), ROWS) {
             self.item("", 9, &more, None, 1);
         }
+    }
+}
+
+/// Who vouches for what a recovery point says of itself.
+fn vouched(step: &StepView, is_signed: bool) -> &'static str {
+    let by_us = step.note.as_ref().is_none_or(|n| n.wants_signature());
+    match (is_signed, by_us) {
+        (true, _) => "signed",
+        (false, true) => "NOT SIGNED",
+        (false, false) => "as the vault says",
     }
 }
 

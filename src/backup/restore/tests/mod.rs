@@ -4,6 +4,7 @@ mod attacks;
 mod comparing;
 mod damage;
 mod forms;
+mod relaying;
 mod whole;
 
 use std::fs;

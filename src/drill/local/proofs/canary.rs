@@ -3,14 +3,12 @@
 
 use std::io::Read;
 
-use jiff::Timestamp;
-
 use super::{Found, View, open_beneath, outcome, shown};
 use crate::backup::archive::{canary, unescape};
 use crate::backup::sidecar::CanaryClaim;
 use crate::drill::local::carry::OUTPUT;
 use crate::drill::local::postgres::quote;
-use crate::model::sha256_hex;
+use crate::drill::proof::canary::{expected, judge, made_up};
 
 pub fn prove(view: &View) -> Result<Found, String> {
     let claim = claim(view)?;
@@ -18,39 +16,10 @@ pub fn prove(view: &View) -> Result<Found, String> {
         Some(_) => from_file(view, &claim)?,
         None => from_table(view, &claim)?,
     };
-    let tokens = canary::tokens(&texts);
-    let found = tokens
-        .iter()
-        .find(|(token, _)| sha256_hex(token.as_bytes()) == claim.token_sha256);
-    let expected = format!(
-        "the token with SHA-256 {} of {}, as the signed sidecar says",
-        claim.token_sha256, claim.at
-    );
-    let read = match found {
-        None => format!("{} tokens, and that one is not among them", tokens.len()),
-        Some((_, time)) if same_time(time, &claim.at) => {
-            format!("it is there, written at {time}")
-        }
-        Some((_, time)) => {
-            return Ok(Found {
-                outcome: outcome(false),
-                expected,
-                read: format!("it is there, but of {time}"),
-                at,
-            });
-        }
-    };
-    if let Some(after) = after_disaster(view, &claim) {
-        return Ok(Found {
-            outcome: outcome(false),
-            expected,
-            read: after,
-            at,
-        });
-    }
+    let (passes, read) = judge(&claim, &texts, view.work.drill.disaster);
     Ok(Found {
-        outcome: outcome(found.is_some()),
-        expected,
+        outcome: outcome(passes),
+        expected: expected(&claim),
         read,
         at,
     })
@@ -78,11 +47,7 @@ fn claim(view: &View) -> Result<CanaryClaim, String> {
         .as_ref()
         .and_then(|c| c.file.clone().or_else(|| c.table.clone()))
         .ok_or("the policy's source bears no canary")?;
-    Ok(CanaryClaim {
-        token_sha256: sha256_hex(b"nobody wrote this"),
-        at: view.work.drill.disaster.to_string(),
-        place,
-    })
+    Ok(made_up(view.work.drill.disaster, place))
 }
 
 fn from_file(view: &View, claim: &CanaryClaim) -> Result<(String, String), String> {
@@ -124,35 +89,5 @@ fn from_table(view: &View, claim: &CanaryClaim) -> Result<(String, String), Stri
         // No such table: no token.
         false if ran.said(400).contains(" 42P01:") => Ok((String::new(), at)),
         false => Err(ran.said(300)),
-    }
-}
-
-/// Times as both write them, to the millisecond.
-fn same_time(one: &str, other: &str) -> bool {
-    let millis = |text: &str| text.parse::<Timestamp>().map(|t| t.as_millisecond()).ok();
-    millis(one).is_some() && millis(one) == millis(other)
-}
-
-fn after_disaster(view: &View, claim: &CanaryClaim) -> Option<String> {
-    let disaster = view.work.drill.disaster;
-    let at: Timestamp = claim.at.parse().ok()?;
-    (at > disaster).then(|| format!("it was written at {at}, after the disaster ({disaster})"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_the_same_to_the_millisecond() {
-        assert!(same_time(
-            "2026-11-20T02:30:00.123Z",
-            "2026-11-20T02:30:00.123000Z"
-        ));
-        assert!(!same_time(
-            "2026-11-20T02:30:00.123Z",
-            "2026-11-20T02:30:00.124Z"
-        ));
-        assert!(!same_time("x", "x"));
     }
 }

@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use super::{Found, View, hash, open_beneath, outcome, shown};
-use crate::backup::archive::{Entry, EntryKind, Manifest, ManifestWriter, unescape};
+use crate::backup::archive::{Entry, unescape};
 use crate::backup::restore::compare;
-
-/// Differences that are told.
-const TOLD: usize = 5;
+use crate::drill::proof::manifest::{expected, one_file, read, streams};
 
 pub fn prove(view: &View) -> Result<Found, String> {
     let directory = view.directory()?;
@@ -30,60 +28,12 @@ pub fn prove(view: &View) -> Result<Found, String> {
     if end.bytes == 0 {
         differences.push("the backup itself holds no data".into());
     }
-    let read = match differences.len() {
-        0 => format!(
-            "{} entries with {} bytes, all as in the manifest",
-            end.entries, end.bytes
-        ),
-        count => format!(
-            "{count} differences: {}",
-            differences
-                .iter()
-                .take(TOLD)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("; ")
-        ),
-    };
     Ok(Found {
         outcome: outcome(differences.is_empty()),
-        expected: format!(
-            "{} entries with {} bytes, each as the backup's manifest says",
-            end.entries, end.bytes
-        ),
-        read,
+        expected: expected(manifest),
+        read: read(manifest, &differences),
         at: shown(directory),
     })
-}
-
-/// What the control compares nothing with.
-fn one_file() -> Result<Manifest, String> {
-    let mut writer = ManifestWriter::new();
-    let entry = Entry {
-        path: "a-file-that-is-not-there".into(),
-        kind: EntryKind::File,
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: 0,
-        size: 1,
-        sha256: Some("0".repeat(64)),
-        link: None,
-    };
-    writer.push(&entry).map_err(|e| e.to_string())?;
-    writer.finish(&[]).map_err(|e| e.to_string())
-}
-
-/// The streams that a manifest lists: a program's output is one, and lies in one file.
-fn streams(manifest: &Manifest) -> Result<Vec<Entry>, String> {
-    let mut found = Vec::new();
-    for entry in manifest.entries() {
-        let entry = entry.map_err(|e| e.to_string())?;
-        if entry.kind == EntryKind::Stream {
-            found.push(entry);
-        }
-    }
-    Ok(found)
 }
 
 /// The directory holds one file for each stream, and nothing else.

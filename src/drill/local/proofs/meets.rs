@@ -4,36 +4,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Found, View, beside, outcome};
+use super::{Found, View, beside};
 use crate::document::drill::MeetsProof;
 use crate::document::inventory::{self, Host, Inventory};
-use crate::document::{Diagnostic, Disk, Files, Loaded, Loading, load_playbook};
+use crate::document::{Disk, Files};
 use crate::drill::local::guard::absolute;
-use crate::host::act::RunId;
+use crate::drill::proof::meets::{expected, first, judge, load, observe, rules};
 use crate::host::jobs;
-use crate::host::resource::AnyResource;
-use crate::host::run::{self, HostEnd, Job, Mode, Recorder, Settings};
-use crate::host::snapshot::FACTS;
-use crate::journal::Event;
-use crate::model::Status;
-use crate::model::drill::ProofOutcome;
 use crate::reach::{AnyReach, LocalReach, SshOptions, SshReach, Target, Via};
-
-/// Findings that are told.
-const TOLD: usize = 5;
-
-/// The proof's own events are not the drill's.
-struct Unheard;
-
-impl Recorder for Unheard {
-    fn event(&self, _event: Event) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn file(&self, _name: &str, bytes: &[u8]) -> Result<String, String> {
-        Ok(crate::model::sha256_hex(bytes))
-    }
-}
 
 pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
     let by = view.work.by();
@@ -46,16 +24,7 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
         guard.path(path, &by).map_err(|e| e.reason)?;
     }
     let inventory = read_inventory(view, &list)?;
-    let today = today();
-    let facts: Vec<&str> = FACTS.iter().map(|(name, _)| *name).collect();
-    let loading = Loading {
-        files: &Disk,
-        known_facts: &facts,
-        inventory: Some(&inventory),
-        today: Some(today),
-    };
-    let loaded: Loaded<AnyResource> =
-        load_playbook(&playbook, &loading).map_err(|found| first(&playbook, &found))?;
+    let loaded = load(&playbook, &inventory)?;
     let host = one_host(&inventory, name)?;
     let target = jobs::target(host, &inventory);
     if target.via == Via::Local {
@@ -67,17 +36,15 @@ pub fn prove(view: &View, demand: &MeetsProof) -> Result<Found, String> {
         .unwrap_or_else(|| target.name.clone());
     guard.host(&address, &by).map_err(|e| e.reason)?;
     let at = place(&target, &address);
-    let job = Job {
-        rules: Arc::new(rules(&loaded, &inventory, host)?),
-        target,
-    };
-    let expected = format!(
-        "{name} meets {} ({} rules)",
-        loaded.playbook.title,
-        job.rules.rules.len()
-    );
+    let rules = rules(&loaded, &inventory, host)?;
+    let expected = expected(name, &loaded, &rules);
     guard.used(&at, &by);
-    let end = observe(view, job, today)?;
+    let runtime = tokio::runtime::Handle::try_current().map_err(|e| e.to_string())?;
+    let reach = Arc::new(AnyReach {
+        ssh: SshReach::new(SshOptions::default()),
+        local: LocalReach::default(),
+    });
+    let end = runtime.block_on(observe(&view.work.drill.run, target, rules, reach))?;
     let (outcome, read) = judge(&end);
     Ok(Found {
         outcome,
@@ -101,12 +68,6 @@ fn read_inventory(view: &View, path: &Path) -> Result<Inventory, String> {
     inventory::load(&name, &text, home.as_deref()).map_err(|found| first(path, &found))
 }
 
-fn first(path: &Path, found: &[Diagnostic]) -> String {
-    let said = found.iter().find(|d| d.is_error()).or(found.first());
-    let said = said.map(|d| d.message.clone()).unwrap_or_default();
-    format!("{}: {said}", path.display())
-}
-
 fn one_host<'i>(inventory: &'i Inventory, name: &str) -> Result<&'i Host, String> {
     let mut hosts = inventory.hosts.iter();
     hosts
@@ -114,76 +75,9 @@ fn one_host<'i>(inventory: &'i Inventory, name: &str) -> Result<&'i Host, String
         .ok_or_else(|| format!("the inventory has no host {name}"))
 }
 
-fn rules(
-    loaded: &Loaded<AnyResource>,
-    inventory: &Inventory,
-    host: &Host,
-) -> Result<crate::host::rules::RuleSet, String> {
-    let variables = loaded
-        .variables_for(host, &Default::default())
-        .map_err(|wrong| wrong.join("; "))?;
-    let (rules, found) = jobs::rules(loaded, loaded.playbook.level, &variables);
-    if let Some(wrong) = found.iter().find(|d| d.is_error()) {
-        return Err(wrong.message.clone());
-    }
-    jobs::rule_set(loaded, inventory, rules, &variables)
-}
-
 fn place(target: &Target, address: &str) -> String {
     match target.port {
         Some(port) => format!("ssh to {address}:{port}"),
         None => format!("ssh to {address}"),
     }
-}
-
-fn observe(view: &View, job: Job, today: jiff::civil::Date) -> Result<HostEnd, String> {
-    let runtime = tokio::runtime::Handle::try_current().map_err(|e| e.to_string())?;
-    let id = RunId::new(&view.work.drill.run).ok_or("the run's id is not one")?;
-    let reach = Arc::new(AnyReach {
-        ssh: SshReach::new(SshOptions::default()),
-        local: LocalReach::default(),
-    });
-    let settings = Settings::new(id, Mode::Check, today);
-    let ran = runtime.block_on(run::run(vec![job], settings, reach, Arc::new(Unheard)))?;
-    let mut hosts = ran.hosts.into_iter();
-    hosts
-        .next()
-        .ok_or_else(|| "nothing was said of the host".into())
-}
-
-/// Passes where something was judged well, and nothing failed or stayed unseen.
-fn judge(end: &HostEnd) -> (ProofOutcome, String) {
-    let count = |status: Status| end.findings.iter().filter(|f| f.status == status).count();
-    let (pass, fail, unknown) = (
-        count(Status::Pass),
-        count(Status::Fail),
-        count(Status::Unknown),
-    );
-    let short: Vec<&str> = end
-        .findings
-        .iter()
-        .filter(|f| matches!(f.status, Status::Fail | Status::Unknown))
-        .map(|f| f.rule.as_str())
-        .take(TOLD)
-        .collect();
-    let mut read = format!(
-        "{pass} pass, {fail} fail, {unknown} unknown, {} waived",
-        count(Status::Waived)
-    );
-    if !short.is_empty() {
-        read.push_str(&format!(": {}", short.join(", ")));
-    }
-    let verdict = match (pass, fail, unknown) {
-        (_, 1.., _) => ProofOutcome::Fail,
-        (0, ..) | (_, _, 1..) => ProofOutcome::Unknown,
-        _ => outcome(true),
-    };
-    (verdict, read)
-}
-
-/// The day on which waivers are judged.
-fn today() -> jiff::civil::Date {
-    jiff::Timestamp::now()
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .date()
 }

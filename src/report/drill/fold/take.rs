@@ -2,8 +2,11 @@
 
 use super::{
     AttemptView, ClockView, ControlView, DrillView, Ending, LedgerView, PhaseView, PickedView,
-    PreflightView, ProofView, RefusedView, ResumedView, StepEnding, StepView,
+    PreflightView, ProofView, ReachedView, RefusedView, ResumedView, StepEnding, StepView,
+    SubstituteView,
 };
+use std::collections::BTreeMap;
+
 use crate::journal::{DrillEvent, Event, Record};
 
 impl DrillView {
@@ -57,10 +60,7 @@ impl DrillView {
                 met: *met,
                 detail: detail.clone(),
             }),
-            // The milestones, substitutes and requests of a drill in a cloud.
-            DrillEvent::Reached { .. }
-            | DrillEvent::Substituted { .. }
-            | DrillEvent::Requests { .. } => {}
+            DrillEvent::Requests { by } => self.count(by),
             DrillEvent::Preexisting { text } => self.preexisting.push(text.clone()),
             DrillEvent::ClockStarted {
                 boot_id,
@@ -125,6 +125,8 @@ impl DrillView {
             | DrillEvent::PhaseEnded { .. }
             | DrillEvent::Picked { .. }
             | DrillEvent::Proved { .. }
+            | DrillEvent::Reached { .. }
+            | DrillEvent::Substituted { .. }
             | DrillEvent::StepEnded { .. } => self.take_step(event),
         }
     }
@@ -168,6 +170,14 @@ impl DrillView {
         self.parallel = *parallel;
         for note in steps {
             self.step(&note.step).note = Some(note.clone());
+        }
+    }
+
+    /// Each process of a run counts its own requests, and says so at its end.
+    fn count(&mut self, by: &BTreeMap<String, u64>) {
+        for (who, number) in by {
+            let known = self.requests.entry(who.clone()).or_default();
+            *known = known.saturating_add(*number);
         }
     }
 
@@ -284,6 +294,27 @@ impl DrillView {
                 read: read.clone(),
                 at: at.clone(),
                 at_ms: *at_ms,
+            }),
+            DrillEvent::Reached {
+                step,
+                attempt,
+                milestone,
+                detail,
+                at_ms,
+            } => self.attempt(step, *attempt).reached.push(ReachedView {
+                milestone: *milestone,
+                detail: detail.clone(),
+                at_ms: *at_ms,
+            }),
+            DrillEvent::Substituted {
+                step,
+                wanted,
+                taken,
+                why,
+            } => self.step(step).substituted.push(SubstituteView {
+                wanted: wanted.clone(),
+                taken: taken.clone(),
+                why: why.clone(),
             }),
             DrillEvent::StepEnded {
                 step,

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::super::cloud::{Arrival, Data};
 use super::super::figures::{Standing, is_critical, path_steps};
 use super::super::words::{phase_word, short_span, span};
 use super::super::{AttemptView, DrillView, StepView};
@@ -34,6 +35,8 @@ pub struct Gantt {
     has_open: bool,
     has_failed: bool,
     has_own: bool,
+    /// Kinds of milestones that are marked.
+    marks: Vec<&'static str>,
     /// How high a bar is.
     lane: usize,
 }
@@ -76,8 +79,18 @@ pub struct Row {
 struct Lane {
     y: usize,
     bars: Vec<Bar>,
+    /// How far what is restored in a cloud had come.
+    marks: Vec<Milestone>,
     /// What is said at its end.
     failed: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Milestone {
+    x: String,
+    /// `available`, `works`, `initialised`.
+    key: &'static str,
+    words: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,6 +179,13 @@ pub fn gantt(view: &DrillView, verdict: &Verdict) -> Option<Gantt> {
         has_gaps: has(|bar| bar.key == "gap"),
         has_open: has(|bar| bar.open),
         has_failed: has(|bar| bar.failed),
+        marks: ["available", "works", "initialised"]
+            .into_iter()
+            .filter(|key| {
+                let mut marks = rows.iter().flat_map(|r| &r.lanes).flat_map(|l| &l.marks);
+                marks.any(|mark| mark.key == *key)
+            })
+            .collect(),
         has_own: rows.iter().any(|row| row.own.is_some()),
         more: super::super::words::more(view.steps.len(), ROWS),
         rows,
@@ -256,11 +276,43 @@ fn lane(verdict: &Verdict, step: &StepView, attempt: &AttemptView, axis: &Axis, 
         bars.push(drawn);
     }
     let failed = attempt.ended.as_ref().filter(|e| e.ended != Ended::Well);
+    let is_last = step.last().is_some_and(|l| l.attempt == attempt.attempt);
     Lane {
         y: 0,
+        marks: if is_last {
+            marks(step, axis)
+        } else {
+            Vec::new()
+        },
         failed: failed.map(|end| at(axis.place(end.at_ms))),
         bars,
     }
+}
+
+/// The milestones that lie on the axis; the others are in the table.
+fn marks(step: &StepView, axis: &Axis) -> Vec<Milestone> {
+    let Some(arrival) = Arrival::of(step) else {
+        return Vec::new();
+    };
+    let initialised = match arrival.data {
+        Data::Whole(at) => Some(at),
+        _ => None,
+    };
+    [
+        ("available", arrival.available_ms),
+        ("works", arrival.works_ms),
+        ("initialised", initialised),
+    ]
+    .into_iter()
+    .filter_map(|(key, at_ms)| {
+        let at_ms = at_ms.filter(|at_ms| *at_ms <= axis.end_ms)?;
+        Some(Milestone {
+            x: at(axis.place(at_ms)),
+            key,
+            words: format!("{key} at {}", span(at_ms)),
+        })
+    })
+    .collect()
 }
 
 fn bar(axis: &Axis, key: &'static str, start: u64, end: u64, words: String) -> Bar {
@@ -310,6 +362,17 @@ mod tests {
         let chart = chart(&fixture::aborted());
         assert!(chart.has_open && chart.whole.is_empty());
         assert_eq!(chart.total, "unknown");
+    }
+
+    #[test]
+    fn what_was_reached_is_marked_where_it_was() {
+        let chart = chart(&fixture::cloud());
+        assert_eq!(chart.marks, ["available", "works", "initialised"]);
+        let marks = |row: usize| chart.rows[row].lanes[0].marks.iter().map(|m| m.key);
+        // What is cold never was initialised.
+        assert_eq!(marks(0).collect::<Vec<_>>(), ["available", "works"]);
+        assert_eq!(marks(3).count(), 0);
+        assert!(super::tests::chart(&fixture::met()).marks.is_empty());
     }
 
     #[test]

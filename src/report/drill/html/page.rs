@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
+use super::super::cloud::requests;
 use super::super::figures::{LedgerCounts, Standing, endpoints, measured_part, run_for_commands};
 use super::super::words::{bytes, day_and_time, instant, more, number, share, short_span, span};
 use super::super::{DrillView, TrendPoint};
 use super::chart::{Trend, trend};
 use super::gantt::{Gantt, gantt};
 use super::rows::{
-    LedgerRow, LeverRow, PathRow, PointRow, ProofRow, ROWS, StepRow, count_of, ledger_rows,
-    lever_rows, path_rows, point_rows, proof_rows, step_rows,
+    ArrivalRow, LedgerRow, LeverRow, PathRow, PointRow, ProofRow, ROWS, StepRow, arrival_rows,
+    count_of, ledger_rows, lever_rows, path_rows, point_rows, proof_rows, step_rows,
 };
 use super::scale::at;
 use crate::model::drill::{Measure, Verdict, VerdictWord};
@@ -51,6 +52,8 @@ pub struct Page {
     trend: Option<Trend>,
     steps: Vec<StepRow>,
     steps_more: Option<String>,
+    arrivals: Vec<ArrivalRow>,
+    requests: Option<String>,
     proofs: Vec<ProofRow>,
     proofs_more: Option<String>,
     points: Vec<PointRow>,
@@ -216,6 +219,8 @@ impl Page {
             trend: trend(view, points),
             steps: step_rows(view, &verdict),
             steps_more: more(view.steps.len(), ROWS),
+            arrivals: arrival_rows(view),
+            requests: requests(view).map(|text| prose(&text)),
             proofs: proof_rows(view),
             proofs_more: more(proofs, ROWS),
             points: point_rows(view),

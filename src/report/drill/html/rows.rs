@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::super::cloud::{Arrival, Data, cold, requests_of};
 use super::super::figures::{Standing, earlier_attempts, levers, path_steps};
 use super::super::words::{
     bytes, files, instant, number, outcome_word, percent, phase_word, rate, share, short_span, span,
@@ -30,6 +31,8 @@ pub struct StepRow {
     restored: String,
     rate: Option<String>,
     phases: Vec<String>,
+    /// How cold it is.
+    cold: Option<String>,
     trouble: Vec<String>,
 }
 
@@ -84,6 +87,10 @@ fn step_row(verdict: &Verdict, step: &StepView) -> StepRow {
                     .collect()
             })
             .unwrap_or_default(),
+        cold: match Arrival::of(step).map(|arrival| arrival.data) {
+            Some(Data::Cold(far)) => Some(name(&cold(&far))),
+            _ => None,
+        },
         trouble: trouble.iter().map(|t| prose(t)).collect(),
     }
 }
@@ -93,6 +100,49 @@ fn over(measure: &Measure) -> &'static str {
         (Some(ms), Some(target)) if ms > target => "bad",
         _ => "quiet",
     }
+}
+
+/// How far a thing in a cloud has come.
+#[derive(Debug, Serialize)]
+pub struct ArrivalRow {
+    step: String,
+    available: String,
+    works: String,
+    data: String,
+    is_cold: bool,
+    requests: String,
+    substituted: Vec<String>,
+}
+
+pub fn arrival_rows(view: &DrillView) -> Vec<ArrivalRow> {
+    let rows = view.steps.iter().filter_map(|step| {
+        let arrival = Arrival::of(step);
+        let requests = requests_of(view, &step.name);
+        if arrival.is_none() && step.substituted.is_empty() && requests.is_none() {
+            return None;
+        }
+        let arrival = arrival.unwrap_or_default();
+        let time = |at: Option<u64>| at.map_or_else(|| "–".into(), span);
+        Some(ArrivalRow {
+            step: name(&step.name),
+            available: time(arrival.available_ms),
+            works: time(arrival.works_ms),
+            is_cold: matches!(arrival.data, Data::Cold(_)),
+            data: match &arrival.data {
+                Data::Whole(at) => span(*at),
+                Data::Cold(far) => name(&cold(far)),
+                Data::Unsaid => "–".into(),
+            },
+            requests: requests.map_or_else(|| "–".into(), number),
+            substituted: (step.substituted.iter().take(10))
+                .map(|s| {
+                    let (taken, wanted) = (name(&s.taken), name(&s.wanted));
+                    format!("{taken} for {wanted}: {}", prose(&s.why))
+                })
+                .collect(),
+        })
+    });
+    rows.take(ROWS).collect()
 }
 
 #[derive(Debug, Serialize)]
@@ -168,6 +218,9 @@ pub struct PointRow {
     whole: Option<String>,
     whole_key: &'static str,
     signed: bool,
+    /// What is said where it is not signed.
+    unsigned: &'static str,
+    unsigned_key: &'static str,
     how: String,
 }
 
@@ -187,6 +240,7 @@ pub fn point_rows(view: &DrillView) -> Vec<PointRow> {
             None => "nobody says".into(),
         };
         let restored = attempt.restored().0;
+        let wants = step.note.as_ref().is_none_or(|n| n.wants_signature());
         let ago = |time: &String| super::super::words::between(time, disaster?);
         rows.push(PointRow {
             step: name(&step.name),
@@ -218,6 +272,11 @@ pub fn point_rows(view: &DrillView) -> Vec<PointRow> {
                 _ => "quiet",
             },
             signed: point.signed,
+            unsigned: match wants {
+                true => "not signed",
+                false => "as the vault says",
+            },
+            unsigned_key: if wants { "warn" } else { "idle" },
             how: prose(&point.how),
         });
     }

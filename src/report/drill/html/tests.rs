@@ -14,6 +14,7 @@ fn every_drill_has_a_page() {
         ("missed", fixture::missed()),
         ("inconclusive", fixture::inconclusive()),
         ("aborted", fixture::aborted()),
+        ("cloud", fixture::cloud()),
         ("one", fixture::one()),
         ("twelve", fixture::many(12, 4)),
         ("two-hundred", fixture::many(200, 16)),
@@ -74,6 +75,23 @@ fn the_page_says_what_a_reader_looks_for() {
     let html = page(&fixture::aborted());
     assert!(html.contains("it did not come to its end"));
     assert!(html.contains("<code>seawall drill sweep 20261120-073514-k3f9</code>"));
+}
+
+#[test]
+fn a_drill_in_a_cloud_tells_available_from_usable_and_whole() {
+    let html = page(&fixture::cloud());
+    for text in [
+        "How far each thing had come",
+        "cold: 43 % fetched",
+        "m6g.large for m7g.large: InsufficientInstanceCapacity",
+        "<title>available at ",
+        "as the vault says",
+        "144 requests: 61 by step db",
+    ] {
+        assert!(html.contains(text), "{text}");
+    }
+    let html = page(&fixture::met());
+    assert!(!html.contains("How far each thing"));
 }
 
 #[test]

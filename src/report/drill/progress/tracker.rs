@@ -172,6 +172,18 @@ impl Tracker {
                     clean(by, 60)
                 ),
             )),
+            DrillEvent::Substituted {
+                step,
+                wanted,
+                taken,
+                why,
+            } => alarm(format!(
+                "{}: {} in the place of {}: {}",
+                clean(step, 80),
+                clean(taken, 60),
+                clean(wanted, 60),
+                clean(why, 200)
+            )),
             DrillEvent::Doubted { step, reason, .. } => alarm(format!(
                 "{}doubtful: {}",
                 step.as_deref()

@@ -1,8 +1,9 @@
 //! What the verdict rests on: the critical path, what is assumed, what was touched, what is left.
 
-use super::super::DrillView;
+use super::super::cloud::{Arrival, Data, requests};
 use super::super::figures::{LedgerCounts, endpoints, levers, path_steps, run_for_commands};
 use super::super::words::{more, number, percent, phase_word, short_span, span};
+use super::super::{DrillView, StepView};
 use super::{Look, Out, ROWS};
 use crate::model::drill::Verdict;
 use crate::report::paint::Ink;
@@ -10,6 +11,26 @@ use crate::report::words::widest;
 use crate::shell::clean;
 
 impl Out {
+    /// How far a thing in a cloud has come, and what it is instead of what was wanted.
+    pub(super) fn arrival(&mut self, step: &StepView) {
+        if let Some(arrival) = Arrival::of(step) {
+            let ink = match arrival.data {
+                Data::Cold(_) => Ink::Warn,
+                _ => Ink::Dim,
+            };
+            self.below(&clean(&arrival.words(), 300), Some(ink));
+        }
+        for other in step.substituted.iter().take(5) {
+            let text = format!(
+                "{} in the place of {}: {}",
+                clean(&other.taken, 60),
+                clean(&other.wanted, 60),
+                clean(&other.why, 200)
+            );
+            self.below(&text, Some(Ink::Warn));
+        }
+    }
+
     pub(super) fn path(&mut self, verdict: &Verdict) {
         let path = path_steps(verdict);
         if path.is_empty() {
@@ -94,6 +115,9 @@ impl Out {
                 clean(&refused.by, 60)
             );
             self.item("REFUSED", 7, &text, Some(Ink::Bad), 2);
+        }
+        if let Some(text) = requests(view) {
+            self.item("asked", 7, &clean(&text, 300), Some(Ink::Dim), 2);
         }
     }
 

@@ -16,6 +16,11 @@ fn met() {
 }
 
 #[test]
+fn cloud() {
+    insta::assert_snapshot!(plain(&fixture::cloud(), 100));
+}
+
+#[test]
 fn missed() {
     insta::assert_snapshot!(plain(&fixture::missed(), 100));
 }

@@ -1,0 +1,168 @@
+//! Who we are, how long that holds, and whether the vault says that drills may be held here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::sight::{Sight, ask};
+use crate::cloud::client::Clients;
+use crate::cloud::fault::Fault;
+use crate::document::drill::aws::AwsScratch;
+use crate::shell::clean;
+
+/// Whether the credentials last as long as the drill may.
+pub fn credentials(
+    expiry: Option<Timestamp>,
+    rto: Option<Duration>,
+    now: Timestamp,
+    sight: &mut Sight,
+) {
+    let name = "the credentials last for the whole objective";
+    let Some(ends) = expiry else {
+        return sight.check(name, true, "they do not end, as far as the SDK knows");
+    };
+    let left = u64::try_from(ends.as_second() - now.as_second()).unwrap_or(0);
+    let Some(rto) = rto else {
+        let text = format!("they end at {ends}, and the drill has no RTO to compare with");
+        return match left {
+            0 => sight.check(name, false, format!("they ended at {ends}: renew them")),
+            _ => sight.assume(name, text),
+        };
+    };
+    sight.check(
+        name,
+        left >= rto.as_secs(),
+        match left >= rto.as_secs() {
+            true => format!("they end at {ends}, {} minutes from now", left / 60),
+            false => format!(
+                "they end at {ends}, {} minutes from now, and the objective is {} minutes: renew \
+                 them, or take a role with longer sessions",
+                left / 60,
+                rto.as_secs() / 60
+            ),
+        },
+    );
+}
+
+/// Whether it is the document's account. `false`: nothing more is to be asked there.
+pub async fn account(clients: &Clients, scratch: &AwsScratch, sight: &mut Sight) -> bool {
+    let name = "the account is the one that the drill names";
+    let what = "asking who we are";
+    let asked = ask(clients, what, || {
+        let request = clients.sts.get_caller_identity();
+        async { request.send().await.map_err(|e| Fault::of(what, e)) }
+    })
+    .await;
+    match asked {
+        Ok(answer) => {
+            let seen = answer.account().unwrap_or("(none)");
+            let met = seen == scratch.account;
+            let who = clean(answer.arn().unwrap_or_default(), 200);
+            sight.check(
+                name,
+                met,
+                match met {
+                    true => format!("{seen}, as {who}"),
+                    false => format!(
+                        "these credentials are of {}, as {who}, and the drill is for {}",
+                        clean(seen, 20),
+                        clean(&scratch.account, 20)
+                    ),
+                },
+            );
+            met
+        }
+        Err(fault) => {
+            // Who it is must be known: no permission is needed to ask.
+            sight.check(name, false, fault.to_string());
+            false
+        }
+    }
+}
+
+/// The vault, its key and its marker.
+pub async fn vault(clients: &Clients, scratch: &AwsScratch, sight: &mut Sight) {
+    let shown = clean(&scratch.vault, 80);
+    let name = format!("the vault {shown} is there, and encrypted");
+    let what = format!("looking at the vault {shown}");
+    let asked = ask(clients, &what, || {
+        let request = clients.backup.describe_backup_vault();
+        let request = request.backup_vault_name(&scratch.vault);
+        async { request.send().await.map_err(|e| Fault::of(&what, e)) }
+    })
+    .await;
+    let arn = match asked {
+        Ok(vault) => {
+            let key = vault.encryption_key_arn();
+            sight.check(
+                &name,
+                key.is_some(),
+                match key {
+                    Some(key) => format!(
+                        "{} recovery points, encrypted with {}{}",
+                        vault.number_of_recovery_points(),
+                        clean(key, 150),
+                        if vault.locked() == Some(true) {
+                            ", locked"
+                        } else {
+                            ""
+                        }
+                    ),
+                    None => "it names no key".to_owned(),
+                },
+            );
+            vault.backup_vault_arn().map(str::to_owned)
+        }
+        Err(fault) => return sight.check(&name, false, fault.to_string()),
+    };
+    let marker = &scratch.marker;
+    let name = format!(
+        "the vault bears the tag {}={}",
+        clean(&marker.key, 80),
+        clean(&marker.value, 80)
+    );
+    let Some(arn) = arn else {
+        return sight.check(
+            &name,
+            false,
+            "the vault's ARN is not said, so its tags cannot be read",
+        );
+    };
+    let what = format!("reading the tags of the vault {shown}");
+    let mut value = None;
+    let mut token: Option<String> = None;
+    // A resource has 50 tags at most.
+    for _ in 0..10 {
+        let asked = ask(clients, &what, || {
+            let request = clients.backup.list_tags().resource_arn(&arn);
+            let request = request.set_next_token(token.clone());
+            async { request.send().await.map_err(|e| Fault::of(&what, e)) }
+        })
+        .await;
+        let page = match asked {
+            Ok(page) => page,
+            // Without it nobody has said that drills may be held here.
+            Err(fault) => return sight.check(&name, false, fault.to_string()),
+        };
+        if let Some(seen) = page.tags().and_then(|tags| tags.get(&marker.key)) {
+            value = Some(seen.clone());
+        }
+        token = page
+            .next_token()
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned);
+        if value.is_some() || token.is_none() {
+            break;
+        }
+    }
+    let met = value.as_deref() == Some(marker.value.as_str());
+    sight.check(
+        &name,
+        met,
+        match &value {
+            Some(_) if met => "it does".to_owned(),
+            Some(seen) => format!("its value is {}", clean(seen, 80)),
+            None => "it does not: put it there if drills may be held in this account".to_owned(),
+        },
+    );
+}

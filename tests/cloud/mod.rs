@@ -1,0 +1,5 @@
+//! Drills in AWS, against the double.
+
+mod faults;
+mod stage;
+mod whole;
