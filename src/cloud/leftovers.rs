@@ -9,8 +9,10 @@ use super::find::{self, filter};
 use super::make::PATIENCE;
 use super::names::{Kind, TAG_DRILL};
 use super::poll::{Asked, Schedule, until};
+use super::prices::{self, Priced, per_day};
 use super::provider::Inner;
 use super::teardown::take_away;
+use super::{database, instance, volume};
 use crate::document::drill::Drill;
 use crate::drill::provider::{DrillContext, Leftover};
 use crate::shell::clean;
@@ -107,7 +109,43 @@ pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
         );
         take(kind, found.await);
     }
+    for one in &mut left {
+        let kind = Kind::parse(&one.kind);
+        if let Some(usd) = costs(clients, kind, &one.name).await {
+            one.name
+                .push_str(&format!(" (about {} a day)", prices::shown(usd)));
+        }
+    }
     left
+}
+
+/// What it costs a day, if its price is known.
+async fn costs(clients: &Clients, kind: Option<Kind>, id: &str) -> Option<f64> {
+    let gib = |size: Option<i32>| size.map(f64::from);
+    let region = clients.region.as_str();
+    match kind? {
+        Kind::Instance => {
+            let found = instance::describe(clients, id).await.ok()??;
+            per_day(region, Priced::Instance(found.instance_type()?.as_str()))
+        }
+        Kind::Volume => {
+            let found = volume::describe(clients, id).await.ok()??;
+            let kind = found.volume_type()?.as_str();
+            per_day(region, Priced::Volume(kind, gib(found.size())?))
+        }
+        Kind::DbInstance => {
+            let found = database::instance(clients, id).await.ok()??;
+            let class = found.db_instance_class()?;
+            match found.db_cluster_identifier() {
+                Some(_) => per_day(region, Priced::Aurora(class)),
+                None => {
+                    let gib = gib(found.allocated_storage())?;
+                    per_day(region, Priced::Database(class, gib))
+                }
+            }
+        }
+        _ => None,
+    }
 }
 
 async fn of_ec2(clients: &Clients, kind: Kind, run: &str) -> Result<Vec<String>, Fault> {

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::client::Clients;
 use super::created;
-use super::fault::{Fault, FaultKind};
+use super::fault::{Fault, FaultKind, classify_status_message};
 use super::make::{Label, said};
 use super::metadata::Metadata;
 use super::names::{Kind, restore_token};
@@ -140,8 +140,9 @@ pub(super) async fn run(
         if no_capacity(message) {
             return Ok(Ran::NoCapacity(clean(message, 300)));
         }
+        let advice = classify_status_message(message).advice();
         return Err(StepError::new(format!(
-            "restore job {}: it ended as {}: {}",
+            "restore job {}: it ended as {}: {}; {advice}",
             clean(&job, 60),
             answer.status().map_or("unknown", RestoreJobStatus::as_str),
             said(answer.status_message()),
@@ -241,10 +242,7 @@ async fn completed(
             ));
         }
     }
-    Ok(Done {
-        id,
-        doubts,
-    })
+    Ok(Done { id, doubts })
 }
 
 /// The thing's ARN was seen: into the ledger, and tagged if that goes already.
