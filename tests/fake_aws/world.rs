@@ -94,7 +94,8 @@ impl World {
                 let made = job.made.as_deref().unwrap_or_default();
                 let name = made.rsplit(['/', ':']).next().unwrap_or_default();
                 let named = name == id
-                    || (!name.is_empty() && id.strip_prefix(name).is_some_and(|r| r.starts_with('.')));
+                    || (!name.is_empty()
+                        && id.strip_prefix(name).is_some_and(|r| r.starts_with('.')));
                 named && !job.empty && job.status(now) == "COMPLETED"
             });
             // By EC2 itself, out of a snapshot.
