@@ -34,8 +34,7 @@ pub struct Clients {
     pub guard: Arc<Guard>,
     pub pace: Pace,
     pub region: String,
-    /// When the credentials end, if they do and the SDK knows it.
-    pub expiry: Option<jiff::Timestamp>,
+    pub life: Life,
 }
 
 /// The first attempt and seven more: with full jitter and at most 20 s between two, about a minute.
@@ -113,7 +112,7 @@ impl Clients {
             loader = loader.credentials_provider(given);
         }
         let config = loader.load().await;
-        let expiry = expiry(&config, scratch, pace).await?;
+        let life = life(&config, scratch, pace).await?;
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .retry_partition(RetryPartition::custom("aws_sdk_s3").build())
             // A double has no wildcard name for buckets.
@@ -135,17 +134,31 @@ impl Clients {
             guard,
             pace,
             region: scratch.region.clone(),
-            expiry,
+            life,
         })
     }
 }
 
-/// Fetches credentials once: that there are some, and when they end.
-async fn expiry(
+/// How long credentials hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// A user's own keys.
+    Endless,
+    /// A session whose end is told to nobody but AWS: that of the environment, mostly.
+    NotKnown,
+    /// They end then, and come from a source that the SDK asks for new ones (a role, an instance, a
+    /// container, a process).
+    Renewed(jiff::Timestamp),
+    /// They end then, and nothing renews them.
+    Until(jiff::Timestamp),
+}
+
+/// Fetches credentials once: that there are some, and how long they hold.
+async fn life(
     config: &aws_config::SdkConfig,
     scratch: &AwsScratch,
     pace: Pace,
-) -> Result<Option<jiff::Timestamp>, Fault> {
+) -> Result<Life, Fault> {
     let what = match &scratch.profile {
         Some(profile) => format!("reading credentials (profile {})", clean(profile, 80)),
         None => "reading credentials (environment, default profile, web identity, container, \
@@ -159,7 +172,12 @@ async fn expiry(
     let asked = tokio::time::timeout(limit, provider.provide_credentials()).await;
     match asked {
         Ok(Ok(credentials)) => {
-            Ok((credentials.expiry()).and_then(|at| jiff::Timestamp::try_from(at).ok()))
+            let ends = (credentials.expiry()).and_then(|at| jiff::Timestamp::try_from(at).ok());
+            Ok(match (ends, credentials.session_token()) {
+                (Some(ends), _) => Life::Renewed(ends),
+                (None, Some(_)) => Life::NotKnown,
+                (None, None) => Life::Endless,
+            })
         }
         Ok(Err(error)) => Err(no_credentials(&what, &error)),
         Err(_) => Err(Fault::ours(&what, "nobody answered within 30 seconds")),

@@ -9,6 +9,7 @@
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
+use super::client::Life;
 use super::points::{self, Found};
 use super::provider::Inner;
 use crate::drill::plan::Plan;
@@ -64,7 +65,13 @@ async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight
         Err(fault) => return sight.check("there are credentials", false, fault.to_string()),
     };
     let rto = inner.setup.drill.objectives.rto.map(|span| span.0);
-    identity::credentials(clients.expiry, rto, Timestamp::now(), sight);
+    // What `aws configure export-credentials` says beside the keys.
+    let told = (inner.setup.variable)("AWS_CREDENTIAL_EXPIRATION");
+    let life = match (clients.life, told.and_then(|text| text.parse().ok())) {
+        (Life::NotKnown, Some(ends)) => Life::Until(ends),
+        (life, _) => life,
+    };
+    identity::credentials(life, rto, Timestamp::now(), sight);
     if !identity::account(clients, &inner.scratch, sight).await {
         return;
     }

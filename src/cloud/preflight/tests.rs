@@ -156,18 +156,26 @@ fn met(sight: &Sight, name: &str) -> bool {
 fn credentials_must_last_for_the_objective() {
     let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
     let hour = Some(Duration::from_secs(3600));
-    let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
-    for (expiry, rto, good) in [
-        (None, hour, true),
-        (at("2026-11-20T13:00:00Z"), hour, true),
-        (at("2026-11-20T12:59:59Z"), hour, false),
-        (at("2026-11-20T11:00:00Z"), hour, false),
-        (at("2026-11-20T11:00:00Z"), None, false),
-        (at("2026-11-20T12:10:00Z"), None, true),
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    for (life, rto, good) in [
+        (Life::Endless, hour, true),
+        (Life::NotKnown, hour, true),
+        (Life::Until(at("2026-11-20T13:00:00Z")), hour, true),
+        (Life::Until(at("2026-11-20T12:59:59Z")), hour, false),
+        (Life::Renewed(at("2026-11-20T12:59:59Z")), hour, true),
+        (Life::Renewed(at("2026-11-20T11:00:00Z")), hour, false),
+        (Life::Until(at("2026-11-20T11:00:00Z")), hour, false),
+        (Life::Until(at("2026-11-20T11:00:00Z")), None, false),
+        (Life::Until(at("2026-11-20T12:10:00Z")), None, true),
     ] {
         let mut sight = Sight::default();
-        identity::credentials(expiry, rto, now, &mut sight);
-        assert_eq!(met(&sight, "credentials"), good, "{expiry:?}");
+        identity::credentials(life, rto, now, &mut sight);
+        assert_eq!(met(&sight, "credentials"), good, "{life:?}");
+        // What is not known is listed as an assumption.
+        let assumed = !sight.ready.preexisting.is_empty();
+        let sure = matches!(life, Life::Endless) || !good;
+        assert!(!(sure && assumed), "{life:?}");
+        assert!(assumed || life != Life::NotKnown);
     }
 }
 

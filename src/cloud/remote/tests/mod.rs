@@ -245,7 +245,7 @@ fn clients(endpoint: &str, inner: &Inner) -> Clients {
         guard: inner.guard.clone(),
         pace: Pace(200.0),
         region: "eu-central-1".into(),
-        expiry: None,
+        life: crate::cloud::client::Life::Endless,
     }
 }
 
