@@ -16,6 +16,7 @@ test: deps
 lint:
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	cargo clippy --all-targets --no-default-features --locked -- -D warnings
 	scripts/deny
 
 bench: deps
