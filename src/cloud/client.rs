@@ -121,9 +121,15 @@ impl Clients {
             Some(endpoint) => s3.endpoint_url(endpoint),
             None => s3,
         };
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config)
+            .retry_partition(RetryPartition::custom("aws_sdk_ec2").build());
+        let ec2 = match access.ec2() {
+            Some(endpoint) => ec2.endpoint_url(endpoint),
+            None => ec2,
+        };
         Ok(Clients {
             backup: client!(aws_sdk_backup, &config),
-            ec2: client!(aws_sdk_ec2, &config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             rds: client!(aws_sdk_rds, &config),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: client!(aws_sdk_dynamodb, &config),
@@ -196,15 +202,26 @@ fn no_credentials(what: &str, error: &(dyn std::error::Error + 'static)) -> Faul
         }
         source = inner.source();
     }
+    if let Some(refused) = refused {
+        return Fault {
+            kind: FaultKind::Guarded,
+            refused: Some(refused.clone()),
+            ..Fault::ours(
+                what,
+                &format!(
+                    "the region guard did not ask for them: {refused}; in a real loss they could \
+                     not be had either: name a `profile` in the scratch whose credentials come \
+                     from elsewhere"
+                ),
+            )
+        };
+    }
     let over = text.to_ascii_lowercase().contains("expired");
     Fault {
-        kind: match (&refused, over) {
-            (Some(_), _) => FaultKind::Guarded,
-            (None, true) => FaultKind::Expired,
-            (None, false) => FaultKind::Ours,
+        kind: match over {
+            true => FaultKind::Expired,
+            false => FaultKind::Ours,
         },
-        code: None,
-        refused,
         ..Fault::ours(
             what,
             &format!(

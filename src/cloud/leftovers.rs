@@ -55,12 +55,9 @@ fn makes(drill: &Drill, kind: Kind) -> bool {
     })
 }
 
-/// What could not be asked is not nothing.
-const UNKNOWN: &str = "not known";
-
 pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
     let unknown = |fault: &Fault| Leftover {
-        kind: UNKNOWN.to_owned(),
+        kind: Leftover::UNKNOWN.to_owned(),
         name: format!("whether something is left: {fault}"),
     };
     let clients = match inner.clients().await {

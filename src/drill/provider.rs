@@ -102,6 +102,11 @@ pub struct Leftover {
     pub name: String,
 }
 
+impl Leftover {
+    /// The kind of what could not be asked: it is not nothing, unless nothing was ever intended.
+    pub const UNKNOWN: &str = "not known";
+}
+
 /// What the guard has seen: each a thing, and who asked for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watched {

@@ -29,6 +29,8 @@ pub struct Stage {
     /// Seconds of the double's clock in one of ours.
     pub speed: f64,
     pub reach: Arc<dyn Reach>,
+    /// Another double of EC2, in the place of ours.
+    pub ec2: Option<String>,
 }
 
 /// Where a run of a drill was left.
@@ -60,12 +62,14 @@ impl Stage {
             dir: tempfile::tempdir().expect("a folder for the test"),
             speed,
             reach: Arc::new(FakeReach::local_sh(Vec::new())),
+            ec2: None,
         }
     }
 
     pub fn access(&self) -> Access {
         Access {
             endpoint: Some(self.aws.url()),
+            ec2_endpoint: self.ec2.clone(),
             keys: Some(Keys {
                 id: ACCESS_KEY.into(),
                 secret: SECRET.to_owned().into(),
@@ -210,7 +214,7 @@ fn with_instances() -> serde_json::Value {
 
 pub const IMAGE: &str = "ami-0aaaaaaaaaaaaaaa1";
 /// Of nobody.
-const HOST_KEY: &str =
+pub const HOST_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGLzQdVEbVCY5IKfYvJv6qFhWbx9UkkJpk9uxx3d2JcM";
 
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of

@@ -27,6 +27,7 @@ mod words;
 mod would;
 
 pub use lock::Held;
+pub use would::Line;
 
 /// So many questions about recovery points are asked side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -115,7 +116,7 @@ async fn find_points(inner: &Inner, disaster: Timestamp, sight: &mut Sight) {
 }
 
 /// Lines for `drill plan`.
-pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<String> {
+pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<Line> {
     let disaster = plan
         .disaster()
         .ok()
@@ -124,7 +125,7 @@ pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<String> {
     let mut sight = Sight::default();
     // No run has this name: whatever bears a drill's tag is another's.
     survey(inner, "plan", disaster, &mut sight).await;
-    would::lines(&inner.setup.drill, &inner.scratch, &sight)
+    would::lines(&inner.setup.drill, &inner.scratch, disaster, &sight)
 }
 
 /// Gives the lock up, and removes the run's own folder below `state_dir/drills`.
