@@ -9,8 +9,10 @@ use super::find::{self, filter};
 use super::make::PATIENCE;
 use super::names::{Kind, TAG_DRILL};
 use super::poll::{Asked, Schedule, until};
+use super::prices::{self, Priced, per_day};
 use super::provider::Inner;
 use super::teardown::take_away;
+use super::{database, file_system, instance, table, volume};
 use crate::document::drill::Drill;
 use crate::drill::provider::{DrillContext, Leftover};
 use crate::shell::clean;
@@ -107,7 +109,72 @@ pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
         );
         take(kind, found.await);
     }
+    for one in &mut left {
+        let Some(kind) = Kind::parse(&one.kind) else {
+            continue;
+        };
+        let cost = cost(clients, kind, &one.name).await;
+        one.name.push_str(&in_words(kind, cost));
+    }
     left
+}
+
+/// What something costs a day, in USD. `None`: it has no price that we know, or cannot be asked.
+async fn cost(clients: &Clients, kind: Kind, id: &str) -> Option<f64> {
+    let priced = |what| per_day(&clients.region, what);
+    match kind {
+        Kind::Volume => {
+            let found = volume::describe(clients, id).await.ok()??;
+            let gib = f64::from(found.size()?);
+            priced(Priced::Volume(found.volume_type()?.as_str(), gib))
+        }
+        Kind::Instance => {
+            let found = instance::describe(clients, id).await.ok()??;
+            priced(Priced::Instance(found.instance_type()?.as_str()))
+        }
+        Kind::DbInstance => {
+            let found = database::instance(clients, id).await.ok()??;
+            let class = found.db_instance_class()?;
+            let gib = f64::from(found.allocated_storage().unwrap_or(0));
+            priced(match found.db_cluster_identifier() {
+                Some(_) => Priced::Aurora(class),
+                None => Priced::Database(class, gib),
+            })
+        }
+        Kind::FileSystem => {
+            let found = file_system::describe(clients, id).await.ok()??;
+            priced(Priced::FileSystem(gib(found.size_in_bytes()?.value())))
+        }
+        Kind::Table => {
+            let found = table::describe(clients, id).await.ok()??;
+            priced(Priced::Table(gib(found.table_size_bytes()?)))
+        }
+        _ => None,
+    }
+}
+
+/// For an estimate.
+#[allow(clippy::cast_precision_loss)]
+fn gib(bytes: i64) -> f64 {
+    bytes.max(0) as f64 / f64::from(1 << 30)
+}
+
+/// Behind a leftover's id. Networks, groups and keys cost nothing. Pure.
+fn in_words(kind: Kind, cost: Option<f64>) -> String {
+    match (kind, cost) {
+        (_, Some(usd)) => format!(" (about {} a day)", prices::shown(usd)),
+        (
+            Kind::KeyPair
+            | Kind::InternetGateway
+            | Kind::RouteTable
+            | Kind::SecurityGroup
+            | Kind::Subnet
+            | Kind::Vpc
+            | Kind::DbSubnetGroup,
+            None,
+        ) => String::new(),
+        (_, None) => " (what it costs a day is not known)".to_owned(),
+    }
 }
 
 async fn of_ec2(clients: &Clients, kind: Kind, run: &str) -> Result<Vec<String>, Fault> {
@@ -309,6 +376,14 @@ mod tests {
     fn the_id_stands_first() {
         assert_eq!(id_of("vol-1 (about 0.27 USD a day)"), "vol-1");
         assert_eq!(id_of("vol-1"), "vol-1");
+        for (kind, cost, words) in [
+            (Kind::Volume, Some(0.27), " (about 0.27 USD a day)"),
+            (Kind::Bucket, None, " (what it costs a day is not known)"),
+            (Kind::Vpc, None, ""),
+        ] {
+            assert_eq!(in_words(kind, cost), words);
+            assert_eq!(id_of(&format!("id-1{}", in_words(kind, cost))), "id-1");
+        }
     }
 
     #[test]
