@@ -2,4 +2,5 @@
 
 mod faults;
 mod stage;
+mod troubles;
 mod whole;
