@@ -12,7 +12,7 @@ use super::poll::{Asked, Schedule, until};
 use super::prices::{self, Priced, per_day};
 use super::provider::Inner;
 use super::teardown::take_away;
-use super::{database, instance, volume};
+use super::{database, file_system, instance, table, volume};
 use crate::document::drill::Drill;
 use crate::drill::provider::{DrillContext, Leftover};
 use crate::shell::clean;
@@ -60,7 +60,7 @@ pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
         kind: Leftover::UNKNOWN.to_owned(),
         name: format!("whether something is left: {fault}"),
     };
-    let clients = match inner.clients().await {
+    let clients = match inner.own_clients().await {
         Ok(clients) => clients,
         Err(fault) => return vec![unknown(&fault)],
     };
@@ -107,41 +107,70 @@ pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
         take(kind, found.await);
     }
     for one in &mut left {
-        let kind = Kind::parse(&one.kind);
-        if let Some(usd) = costs(clients, kind, &one.name).await {
-            one.name
-                .push_str(&format!(" (about {} a day)", prices::shown(usd)));
-        }
+        let Some(kind) = Kind::parse(&one.kind) else {
+            continue;
+        };
+        let cost = cost(clients, kind, &one.name).await;
+        one.name.push_str(&in_words(kind, cost));
     }
     left
 }
 
-/// What it costs a day, if its price is known.
-async fn costs(clients: &Clients, kind: Option<Kind>, id: &str) -> Option<f64> {
-    let gib = |size: Option<i32>| size.map(f64::from);
-    let region = clients.region.as_str();
-    match kind? {
-        Kind::Instance => {
-            let found = instance::describe(clients, id).await.ok()??;
-            per_day(region, Priced::Instance(found.instance_type()?.as_str()))
-        }
+/// What something costs a day, in USD. `None`: it has no price that we know, or cannot be asked.
+async fn cost(clients: &Clients, kind: Kind, id: &str) -> Option<f64> {
+    let priced = |what| per_day(&clients.region, what);
+    match kind {
         Kind::Volume => {
             let found = volume::describe(clients, id).await.ok()??;
-            let kind = found.volume_type()?.as_str();
-            per_day(region, Priced::Volume(kind, gib(found.size())?))
+            let gib = f64::from(found.size()?);
+            priced(Priced::Volume(found.volume_type()?.as_str(), gib))
+        }
+        Kind::Instance => {
+            let found = instance::describe(clients, id).await.ok()??;
+            priced(Priced::Instance(found.instance_type()?.as_str()))
         }
         Kind::DbInstance => {
             let found = database::instance(clients, id).await.ok()??;
             let class = found.db_instance_class()?;
-            match found.db_cluster_identifier() {
-                Some(_) => per_day(region, Priced::Aurora(class)),
-                None => {
-                    let gib = gib(found.allocated_storage())?;
-                    per_day(region, Priced::Database(class, gib))
-                }
-            }
+            let gib = f64::from(found.allocated_storage().unwrap_or(0));
+            priced(match found.db_cluster_identifier() {
+                Some(_) => Priced::Aurora(class),
+                None => Priced::Database(class, gib),
+            })
+        }
+        Kind::FileSystem => {
+            let found = file_system::describe(clients, id).await.ok()??;
+            priced(Priced::FileSystem(gib(found.size_in_bytes()?.value())))
+        }
+        Kind::Table => {
+            let found = table::describe(clients, id).await.ok()??;
+            priced(Priced::Table(gib(found.table_size_bytes()?)))
         }
         _ => None,
+    }
+}
+
+/// For an estimate.
+#[allow(clippy::cast_precision_loss)]
+fn gib(bytes: i64) -> f64 {
+    bytes.max(0) as f64 / f64::from(1 << 30)
+}
+
+/// Behind a leftover's id. Networks, groups and keys cost nothing. Pure.
+fn in_words(kind: Kind, cost: Option<f64>) -> String {
+    match (kind, cost) {
+        (_, Some(usd)) => format!(" (about {} a day)", prices::shown(usd)),
+        (
+            Kind::KeyPair
+            | Kind::InternetGateway
+            | Kind::RouteTable
+            | Kind::SecurityGroup
+            | Kind::Subnet
+            | Kind::Vpc
+            | Kind::DbSubnetGroup,
+            None,
+        ) => String::new(),
+        (_, None) => " (what it costs a day is not known)".to_owned(),
     }
 }
 
@@ -309,7 +338,8 @@ pub(super) async fn clear(
     let Some(kind) = Kind::parse(&leftover.kind) else {
         return Err("what is left is not known".to_owned());
     };
-    let clients = inner.clients().await.map_err(|fault| fault.to_string())?;
+    let own = inner.own_clients().await;
+    let clients = own.map_err(|fault| fault.to_string())?;
     let gone = take_away(clients, kind, id_of(&leftover.name), false);
     gone.await.map_err(|fault| fault.to_string())
 }
@@ -344,6 +374,14 @@ mod tests {
     fn the_id_stands_first() {
         assert_eq!(id_of("vol-1 (about 0.27 USD a day)"), "vol-1");
         assert_eq!(id_of("vol-1"), "vol-1");
+        for (kind, cost, words) in [
+            (Kind::Volume, Some(0.27), " (about 0.27 USD a day)"),
+            (Kind::Bucket, None, " (what it costs a day is not known)"),
+            (Kind::Vpc, None, ""),
+        ] {
+            assert_eq!(in_words(kind, cost), words);
+            assert_eq!(id_of(&format!("id-1{}", in_words(kind, cost))), "id-1");
+        }
     }
 
     #[test]

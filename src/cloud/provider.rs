@@ -60,6 +60,8 @@ pub(super) struct Inner {
     pub scratch: AwsScratch,
     pub guard: Arc<Guard>,
     clients: OnceCell<Clients>,
+    /// Set when the credentials were seen to be those of the drill's account.
+    pub(super) ours: OnceCell<()>,
     state: Mutex<State>,
     /// Held by who makes the network.
     pub making: tokio::sync::Mutex<()>,
@@ -92,6 +94,7 @@ impl AwsProvider {
                 guard: Arc::new(Guard::new(rules)),
                 scratch,
                 clients: OnceCell::new(),
+                ours: OnceCell::new(),
                 state: Mutex::default(),
                 making: tokio::sync::Mutex::default(),
                 restores: Semaphore::new(restores),
@@ -119,6 +122,18 @@ impl Inner {
         self.clients
             .get_or_try_init(|| Clients::new(&self.scratch, &self.setup.access, self.guard.clone()))
             .await
+    }
+
+    /// The clients, for whom credentials of another account are none: what that account does not
+    /// have is not gone.
+    ///
+    /// # Errors
+    /// Where it is another account, or whose it is cannot be asked.
+    pub async fn own_clients(&self) -> Result<&Clients, Fault> {
+        let clients = self.clients().await?;
+        let own = || preflight::is_own(clients, &self.scratch);
+        self.ours.get_or_try_init(own).await?;
+        Ok(clients)
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

@@ -145,7 +145,7 @@ pub(super) async fn run(
             "restore job {}: it ended as {}: {}; {advice}",
             clean(&job, 60),
             answer.status().map_or("unknown", RestoreJobStatus::as_str),
-            said(answer.status_message()),
+            advised(answer.status_message()),
         )));
     }
     completed(work, &job, answer, seen).await.map(Ran::Done)
@@ -189,7 +189,7 @@ async fn completed(
     if let Some(message) = answer.status_message().filter(|m| is_doubtful(m)) {
         doubts.push(format!(
             "the restore job is COMPLETED, and says: {}",
-            clean(message, 300)
+            advised(Some(message))
         ));
     }
     if seen.lock().await.created.is_none() {
@@ -325,6 +325,18 @@ pub(super) fn no_capacity(message: &str) -> bool {
     ]
     .iter()
     .any(|words| low.contains(words))
+}
+
+/// What a job says, as it says it, and what to do about it. Pure.
+fn advised(message: Option<&str>) -> String {
+    match message.filter(|text| !text.trim().is_empty()) {
+        Some(text) => format!(
+            "{} ({})",
+            clean(text, 200),
+            classify_status_message(text).advice()
+        ),
+        None => said(None),
+    }
 }
 
 /// A message at a COMPLETED job that is no mere good news. Pure.

@@ -61,7 +61,7 @@ fn stage(kind: Kind) -> u8 {
 /// Takes all of them away, side by side and in dependency order. What does not go is asked for
 /// again, one by one, and says why.
 pub(super) async fn begin(inner: &Arc<Inner>, drill: &DrillContext, entries: &[LedgerEntry]) {
-    let Ok(clients) = inner.clients().await else {
+    let Ok(clients) = inner.own_clients().await else {
         return;
     };
     Box::pin(before::say(inner, clients, drill, entries)).await;
@@ -108,7 +108,8 @@ pub(super) async fn destroy(
         Kind::KeyFile => return key::remove(inner, &drill.run, &entry.name),
         _ => {}
     }
-    let clients = inner.clients().await.map_err(|fault| fault.to_string())?;
+    let own = inner.own_clients().await;
+    let clients = own.map_err(|fault| fault.to_string())?;
     let one = One {
         inner,
         clients,

@@ -6,4 +6,5 @@ mod moto;
 mod plan;
 mod site;
 mod stage;
+mod troubles;
 mod whole;

@@ -31,6 +31,8 @@ pub struct Stage {
     pub reach: Arc<dyn Reach>,
     /// Another double of EC2, in the place of ours.
     pub ec2: Option<String>,
+    /// The access key that drills use; its secret is that of the double's own.
+    pub key: &'static str,
 }
 
 /// Where a run of a drill was left.
@@ -63,6 +65,7 @@ impl Stage {
             speed,
             reach: Arc::new(FakeReach::local_sh(Vec::new())),
             ec2: None,
+            key: ACCESS_KEY,
         }
     }
 
@@ -71,7 +74,7 @@ impl Stage {
             endpoint: Some(self.aws.url()),
             ec2_endpoint: self.ec2.clone(),
             keys: Some(Keys {
-                id: ACCESS_KEY.into(),
+                id: self.key.into(),
                 secret: SECRET.to_owned().into(),
                 session: None,
             }),
@@ -161,6 +164,44 @@ impl Stage {
         alive(after, run::sweep(self.setup(id, plan, writer)))
     }
 
+    /// Takes away what a run that was judged has left. Gives what is left then.
+    pub fn clear(&self, id: &str, plan: &Plan) -> Vec<String> {
+        let former = self.records(id);
+        let (_, writer) = (self.runs())
+            .create(Arc::new(SystemClock), || {
+                uuid::Uuid::new_v4().as_u128() as u32
+            })
+            .expect("a run begins");
+        let work = run::clear(self.setup(id, plan, writer), former);
+        runtime().block_on(work).expect("what went is written down")
+    }
+
+    /// Begins a run, and dies as soon as its journal has so many lines, if it has not ended.
+    pub fn run_lines(&self, plan: &Plan, lines: usize) -> (String, Left) {
+        let (id, writer) = (self.runs())
+            .create(Arc::new(SystemClock), || {
+                uuid::Uuid::new_v4().as_u128() as u32
+            })
+            .expect("a run begins");
+        let setup = self.setup(&id, plan, writer);
+        let (full, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let written = std::sync::atomic::AtomicUsize::new(0);
+        setup.journal.subscribe(Box::new(move |_| {
+            if written.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1 == lines {
+                let _ = full.send(());
+            }
+        }));
+        let runtime = runtime();
+        let end = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                Some(()) = seen.recv() => None,
+                end = run::run(setup) => Some(end),
+            }
+        });
+        (id, left(runtime, end))
+    }
+
     pub fn records(&self, id: &str) -> Vec<Record> {
         (self.runs().find(id).expect("the run").open())
             .expect("its journal")
@@ -219,19 +260,30 @@ pub const HOST_KEY: &str =
 
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of
 /// it is told.
-fn alive(after: Option<Duration>, work: impl Future<Output = Result<End, RunError>>) -> Left {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_stack_size(16 << 20)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+fn alive(
+    after: Option<Duration>,
+    work: impl Future<Output = Result<End, RunError>>,
+) -> Left {
+    let runtime = runtime();
     let end = runtime.block_on(async {
         match after {
             None => Some(work.await),
             Some(after) => tokio::time::timeout(after, work).await.ok(),
         }
     });
+    left(runtime, end)
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_stack_size(16 << 20)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn left(runtime: tokio::runtime::Runtime, end: Option<Result<End, RunError>>) -> Left {
     runtime.shutdown_timeout(Duration::from_secs(20));
     match end {
         Some(end) => Left::Ended(end.expect("the run can be written down")),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use jiff::Timestamp;
 
 use super::sight::{Sight, ask};
@@ -53,40 +54,51 @@ pub fn credentials(life: Life, rto: Option<Duration>, now: Timestamp, sight: &mu
     }
 }
 
-/// Whether it is the document's account. `false`: nothing more is to be asked there.
-pub async fn account(clients: &Clients, scratch: &AwsScratch, sight: &mut Sight) -> bool {
-    let name = "the account is the one that the drill names";
+async fn who(clients: &Clients) -> Result<GetCallerIdentityOutput, Fault> {
     let what = "asking who we are";
-    let asked = ask(clients, what, || {
+    ask(clients, what, || {
         let request = clients.sts.get_caller_identity();
         async { request.send().await.map_err(|e| Fault::of(what, e)) }
     })
-    .await;
-    match asked {
-        Ok(answer) => {
-            let seen = answer.account().unwrap_or("(none)");
-            let met = seen == scratch.account;
-            let who = clean(answer.arn().unwrap_or_default(), 200);
-            sight.check(
-                name,
-                met,
-                match met {
-                    true => format!("{seen}, as {who}"),
-                    false => format!(
-                        "these credentials are of {}, as {who}, and the drill is for {}",
-                        clean(seen, 20),
-                        clean(&scratch.account, 20)
-                    ),
-                },
-            );
-            met
-        }
-        Err(fault) => {
-            // Who it is must be known: no permission is needed to ask.
-            sight.check(name, false, fault.to_string());
-            false
-        }
+    .await
+}
+
+/// Whether the credentials are of the document's account, and in words whose they are.
+fn compare(answer: &GetCallerIdentityOutput, scratch: &AwsScratch) -> (bool, String) {
+    let seen = answer.account().unwrap_or("(none)");
+    let who = clean(answer.arn().unwrap_or_default(), 200);
+    match seen == scratch.account {
+        true => (true, format!("{seen}, as {who}")),
+        false => (
+            false,
+            format!(
+                "these credentials are of {}, as {who}, and the drill is for {}",
+                clean(seen, 20),
+                clean(&scratch.account, 20)
+            ),
+        ),
     }
+}
+
+/// # Errors
+/// Where it is not the document's account, or that cannot be asked.
+pub async fn is_own(clients: &Clients, scratch: &AwsScratch) -> Result<(), Fault> {
+    match compare(&who(clients).await?, scratch) {
+        (true, _) => Ok(()),
+        (false, why) => Err(Fault::ours("asking who we are", &why)),
+    }
+}
+
+/// Whether it is the document's account. `false`: nothing more is to be asked there.
+pub async fn account(clients: &Clients, scratch: &AwsScratch, sight: &mut Sight) -> bool {
+    let name = "the account is the one that the drill names";
+    // Who it is must be known: no permission is needed to ask.
+    let (met, detail) = match who(clients).await {
+        Ok(answer) => compare(&answer, scratch),
+        Err(fault) => (false, fault.to_string()),
+    };
+    sight.check(name, met, detail);
+    met
 }
 
 /// The vault, its key and its marker.

@@ -26,6 +26,7 @@ mod sight;
 mod words;
 mod would;
 
+pub(super) use identity::is_own;
 pub use lock::Held;
 pub use would::Line;
 
@@ -76,6 +77,8 @@ async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight
     if !identity::account(clients, &inner.scratch, sight).await {
         return;
     }
+    // Whoever asks again is not in need of an answer.
+    let _ = inner.ours.set(());
     identity::vault(clients, &inner.scratch, sight).await;
     find_points(inner, disaster, sight).await;
     let strict = inner.setup.drill.scratch.strict;

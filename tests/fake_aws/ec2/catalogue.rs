@@ -31,7 +31,7 @@ pub fn three_zones(region: &str) -> Vec<Zone> {
 }
 
 /// vCPUs and MiB as EC2's list of instance types gives them.
-const TYPES: [(&str, u64, u64, &str); 16] = [
+const TYPES: [(&str, u64, u64, &str); 17] = [
     ("t3.nano", 2, 512, "x86_64"),
     ("t3.micro", 2, 1024, "x86_64"),
     ("t3.small", 2, 2048, "x86_64"),
@@ -44,6 +44,7 @@ const TYPES: [(&str, u64, u64, &str); 16] = [
     ("m5.xlarge", 4, 16384, "x86_64"),
     ("m6i.large", 2, 8192, "x86_64"),
     ("m6i.xlarge", 4, 16384, "x86_64"),
+    ("m6g.large", 2, 8192, "arm64"),
     ("m7g.large", 2, 8192, "arm64"),
     ("c6i.large", 2, 4096, "x86_64"),
     ("c6i.xlarge", 4, 8192, "x86_64"),

@@ -7,6 +7,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use super::{Found, View, outcome};
 use crate::cloud::client::Clients;
 use crate::cloud::fault::{Fault, FaultKind};
+use crate::cloud::make::PATIENCE;
+use crate::cloud::poll::persist;
 use crate::document::drill::aws::{ItemValue, ItemsProof};
 use crate::shell::clean;
 
@@ -48,14 +50,13 @@ async fn count(clients: &Clients, table: &str, least: u64) -> Result<(u64, bool)
     let mut items = 0_u64;
     let mut from = None;
     for _ in 0..PAGES {
-        let page = (clients.dynamodb)
-            .scan()
-            .table_name(table)
-            .select(Select::Count)
-            .set_exclusive_start_key(from.take())
-            .send()
-            .await
-            .map_err(|e| Fault::of(&what, e))?;
+        let page = persist(clients.pace, PATIENCE, &what, || {
+            let call = clients.dynamodb.scan().table_name(table);
+            let call = call.select(Select::Count);
+            let call = call.set_exclusive_start_key(from.clone());
+            async { call.send().await.map_err(|e| Fault::of(&what, e)) }
+        })
+        .await?;
         items = items.saturating_add(u64::try_from(page.count()).unwrap_or(0));
         from = page
             .last_evaluated_key()
@@ -81,14 +82,13 @@ async fn item(
         .key
         .iter()
         .map(|(name, value)| (name.clone(), attribute(value)));
-    let answer = (clients.dynamodb)
-        .get_item()
-        .table_name(table)
-        .set_key(Some(key.collect()))
-        .consistent_read(true)
-        .send()
-        .await
-        .map_err(|e| Fault::of(&what, e))?;
+    let key: HashMap<String, AttributeValue> = key.collect();
+    let answer = persist(clients.pace, PATIENCE, &what, || {
+        let call = clients.dynamodb.get_item().table_name(table);
+        let call = call.set_key(Some(key.clone())).consistent_read(true);
+        async { call.send().await.map_err(|e| Fault::of(&what, e)) }
+    })
+    .await?;
     Ok(answer.item)
 }
 

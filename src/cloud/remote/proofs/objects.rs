@@ -3,6 +3,8 @@
 use super::{Found, View, outcome};
 use crate::cloud::client::Clients;
 use crate::cloud::fault::{Fault, FaultKind};
+use crate::cloud::make::PATIENCE;
+use crate::cloud::poll::persist;
 use crate::document::drill::aws::ObjectsProof;
 use crate::model::hex;
 use crate::shell::clean;
@@ -48,13 +50,12 @@ async fn count(clients: &Clients, bucket: &str, demand: &ObjectsProof) -> Result
     let mut counted = Counted::default();
     let mut token: Option<String> = None;
     for _ in 0..PAGES {
-        let page = (clients.s3)
-            .list_objects_v2()
-            .bucket(bucket)
-            .set_continuation_token(token.take())
-            .send()
-            .await
-            .map_err(|e| Fault::of(&what, e))?;
+        let page = persist(clients.pace, PATIENCE, &what, || {
+            let call = clients.s3.list_objects_v2().bucket(bucket);
+            let call = call.set_continuation_token(token.clone());
+            async { call.send().await.map_err(|e| Fault::of(&what, e)) }
+        })
+        .await?;
         for object in page.contents() {
             counted.objects += 1;
             let size = object.size().unwrap_or_default();
@@ -88,13 +89,11 @@ async fn count(clients: &Clients, bucket: &str, demand: &ObjectsProof) -> Result
 /// SHA-256 of an object, in pieces as they come.
 async fn hash(clients: &Clients, bucket: &str, key: &str) -> Result<String, Fault> {
     let what = format!("reading {} of the bucket {bucket}", clean(key, 200));
-    let answer = (clients.s3)
-        .get_object()
-        .bucket(bucket)
-        .key(key)
-        .send()
-        .await
-        .map_err(|e| Fault::of(&what, e))?;
+    let answer = persist(clients.pace, PATIENCE, &what, || {
+        let call = clients.s3.get_object().bucket(bucket).key(key);
+        async { call.send().await.map_err(|e| Fault::of(&what, e)) }
+    })
+    .await?;
     let (announced, mut length) = (answer.content_length(), 0_i64);
     let mut body = answer.body;
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
