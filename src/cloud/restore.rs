@@ -216,7 +216,11 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
         let address = Box::pin(file_system::make_target(work, id, &network)).await?;
         let mounted = remote::mount_file_system(work, &mount.on, address, &mount.path);
         let said = Box::pin(mounted).await?;
-        remark(&mut phase, &format!("mounted on the instance of {}", mount.on), said);
+        remark(
+            &mut phase,
+            &format!("mounted on the instance of {}", mount.on),
+            said,
+        );
     }
     Ok(phase)
 }

@@ -241,10 +241,7 @@ async fn completed(
             ));
         }
     }
-    Ok(Done {
-        id,
-        doubts,
-    })
+    Ok(Done { id, doubts })
 }
 
 /// The thing's ARN was seen: into the ledger, and tagged if that goes already.

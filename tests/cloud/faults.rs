@@ -105,7 +105,9 @@ fn script(dice: &mut Dice) -> Script {
                 ..JobTrouble::default()
             },
         };
-        script.jobs.insert((*dice.of(RESOURCES)).to_owned(), trouble);
+        script
+            .jobs
+            .insert((*dice.of(RESOURCES)).to_owned(), trouble);
     }
     if dice.one_in(2) {
         script.consistency_s = dice.below(20) as f64;
@@ -117,10 +119,14 @@ fn script(dice: &mut Dice) -> Script {
         script.no_capacity = vec!["t3.micro".into()];
     }
     if dice.one_in(8) {
-        script.no_capacity.extend(["m7g.large".into(), "m6g.large".into()]);
+        script
+            .no_capacity
+            .extend(["m7g.large".into(), "m6g.large".into()]);
     }
     if dice.one_in(3) {
-        script.slow_deletes_s.insert("sg-".into(), dice.below(60) as f64);
+        script
+            .slow_deletes_s
+            .insert("sg-".into(), dice.below(60) as f64);
     }
     script
 }
@@ -132,7 +138,10 @@ fn one(seed: u64) -> (End, u32) {
     let plan = stage.plan(&twelve_steps(&stage.aws.url()));
     let mut moment = || match dice.below(4) {
         0 => (None, dice.below(2) == 0),
-        _ => (Some(Duration::from_millis(dice.below(3500))), dice.below(3) == 0),
+        _ => (
+            Some(Duration::from_millis(dice.below(3500))),
+            dice.below(3) == 0,
+        ),
     };
     let mut deaths = 0;
     let (id, mut left) = stage.run(&plan, moment().0);
@@ -160,7 +169,11 @@ fn judge(seed: u64, stage: &Stage, id: &str, end: &End) {
         let lines: Vec<String> = (events.iter())
             .map(|e| serde_json::to_string(e).unwrap_or_default())
             .collect();
-        format!("seed {seed}: {:?}\n{}", end.verdict.reasons, lines.join("\n"))
+        format!(
+            "seed {seed}: {:?}\n{}",
+            end.verdict.reasons,
+            lines.join("\n")
+        )
     };
     let none = Vec::<String>::new();
     assert_eq!(stage.aws.left(), none, "{}", told());
@@ -174,19 +187,31 @@ fn judge(seed: u64, stage: &Stage, id: &str, end: &End) {
         .count();
     let jobs = stage.aws.with_world(|world| {
         let regions = world.regions.values();
-        regions.map(|region| region.backup.jobs.len()).sum::<usize>()
+        regions
+            .map(|region| region.backup.jobs.len())
+            .sum::<usize>()
     });
     assert!(jobs <= intended, "{jobs} jobs of {intended}: {}", told());
     if end.verdict.word == VerdictWord::Met {
         let mut last: BTreeMap<(&str, &str), ProofOutcome> = BTreeMap::new();
         for event in &events {
-            if let DrillEvent::Proved { step, proof, outcome, .. } = event {
+            if let DrillEvent::Proved {
+                step,
+                proof,
+                outcome,
+                ..
+            } = event
+            {
                 last.insert((step, proof), *outcome);
             }
         }
         let steps: BTreeSet<&str> = last.keys().map(|(step, _)| *step).collect();
         assert_eq!(steps.len(), 12, "{}", told());
-        assert!(last.values().all(|o| *o == ProofOutcome::Pass), "{}", told());
+        assert!(
+            last.values().all(|o| *o == ProofOutcome::Pass),
+            "{}",
+            told()
+        );
     }
 }
 

@@ -4,16 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall::backup::age::{IdentitySources, Identities};
+use seawall::backup::age::{Identities, IdentitySources};
 use seawall::cloud::access::Keys;
 use seawall::cloud::{Access, AwsProvider, CloudSetup};
 use seawall::document::{Disk, load_drill};
 use seawall::drill::clock::{DrillClock, boot_id, boottime_ms};
 use seawall::drill::plan::Plan;
 use seawall::drill::run::{self, End, Live, RunError, Setup, Stop};
-use seawall::journal::{
-    DrillEvent, Event, Journal, JournalWriter, Record, Runs, SystemClock,
-};
+use seawall::journal::{DrillEvent, Event, Journal, JournalWriter, Record, Runs, SystemClock};
 use seawall::reach::{FakeReach, Reach};
 use seawall::sign::Trusted;
 
@@ -217,10 +215,7 @@ const HOST_KEY: &str =
 
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of
 /// it is told.
-fn alive(
-    after: Option<Duration>,
-    work: impl Future<Output = Result<End, RunError>>,
-) -> Left {
+fn alive(after: Option<Duration>, work: impl Future<Output = Result<End, RunError>>) -> Left {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_stack_size(16 << 20)
@@ -323,7 +318,10 @@ pub fn twelve_steps(url: &str) -> String {
         ssh: {{user: root, identity: key}}
 {}",
             arn("ec2", &format!("instance/i-0000000000000a{number:03}")),
-            proof(&format!("machine-{number}"), &format!("steps['machine-{number}'].instance")),
+            proof(
+                &format!("machine-{number}"),
+                &format!("steps['machine-{number}'].instance")
+            ),
         ));
     }
     out.push_str(&format!(
