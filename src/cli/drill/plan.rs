@@ -11,6 +11,8 @@ use crate::document::drill::aws::{AwsScratch, Gateway};
 use crate::document::drill::{Objectives, Step};
 use crate::drill::local::LocalProvider;
 use crate::drill::plan::{Plan, kind, what};
+#[cfg(feature = "aws")]
+use crate::report::words::wrap;
 use crate::shell::clean;
 
 pub fn run(file: &Path) -> anyhow::Result<u8> {
@@ -35,12 +37,20 @@ pub fn run(file: &Path) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// What AWS was asked, as a person reads it.
+/// What AWS was asked, as a person reads it: a line that is set in begins with a word of its own.
 #[cfg(feature = "aws")]
 fn in_aws(lines: &[String]) -> String {
     let mut out = String::from("\nin AWS now\n");
     for line in lines {
-        let _ = writeln!(out, "  {}", clean(line, 500));
+        let (word, text) = match line.strip_prefix("  ").and_then(|l| l.split_once("  ")) {
+            Some((word, text)) => (format!("    {word:<9} "), text),
+            None => ("  ".to_owned(), line.as_str()),
+        };
+        let hang = word.chars().count();
+        for (n, part) in wrap(&clean(text, 800), 80 - hang, 12).iter().enumerate() {
+            let before = if n == 0 { word.as_str() } else { "" };
+            let _ = writeln!(out, "{before:<hang$}{part}");
+        }
     }
     out
 }

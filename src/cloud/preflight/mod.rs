@@ -40,7 +40,13 @@ pub(super) async fn look(inner: &Inner, drill: &DrillContext) -> Readiness {
             return sight.ready;
         }
     }
-    survey(inner, &drill.run, drill.disaster, &mut sight).await;
+    let strict = inner.setup.drill.scratch.strict && !drill.again;
+    survey(inner, &drill.run, drill.disaster, strict, &mut sight).await;
+    if drill.again {
+        // What AWS Backup made bears no tag yet where the run died in that moment: now it would
+        // count as another's.
+        sight.ready.preexisting.clear();
+    }
     sight.ready
 }
 
@@ -57,7 +63,7 @@ fn hold(inner: &Inner, drill: &DrillContext) -> Result<(), String> {
 
 /// All that can be seen without making anything. Where the credentials are those of another
 /// account, nothing more is asked there.
-async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight) {
+async fn survey(inner: &Inner, run: &str, disaster: Timestamp, strict: bool, sight: &mut Sight) {
     words::look(&inner.setup, &inner.scratch, sight);
     let clients = match inner.clients().await {
         Ok(clients) => clients,
@@ -70,7 +76,6 @@ async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight
     }
     identity::vault(clients, &inner.scratch, sight).await;
     find_points(inner, disaster, sight).await;
-    let strict = inner.setup.drill.scratch.strict;
     let used = inventory::look(clients, run, strict, sight).await;
     capacity::look(clients, inner, run, &used, sight).await;
 }
@@ -116,7 +121,8 @@ pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<String> {
         .unwrap_or_else(Timestamp::now);
     let mut sight = Sight::default();
     // No run has this name: whatever bears a drill's tag is another's.
-    survey(inner, "plan", disaster, &mut sight).await;
+    let strict = inner.setup.drill.scratch.strict;
+    survey(inner, "plan", disaster, strict, &mut sight).await;
     would::lines(&inner.setup.drill, &inner.scratch, &sight)
 }
 

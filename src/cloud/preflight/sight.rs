@@ -15,6 +15,11 @@ use super::fleet::Zone;
 /// Nobody waits longer for a service that answers with its own faults before the clock has started.
 const PATIENCE: Duration = Duration::from_secs(12 * 60);
 
+/// How the detail of a check begins that nobody could make.
+pub(super) const NOT_KNOWN: &str = "not known: ";
+/// How it begins among the assumptions.
+pub(super) const ASSUMED: &str = "assumed, for it is not known: ";
+
 #[derive(Default)]
 pub struct Sight {
     pub ready: Readiness,
@@ -34,8 +39,8 @@ impl Sight {
     /// Something that nobody looked at: it counts as met, and stands among the assumptions.
     pub fn assume(&mut self, name: &str, why: impl AsRef<str>) {
         let why = clean(why.as_ref(), 400);
-        self.check(name, true, format!("not known: {why}"));
-        let text = format!("assumed, for it is not known: {name} ({why})");
+        self.check(name, true, format!("{NOT_KNOWN}{why}"));
+        let text = format!("{ASSUMED}{name} ({why})");
         if !self.ready.preexisting.contains(&text) {
             self.ready.preexisting.push(text);
         }

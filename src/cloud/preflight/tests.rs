@@ -317,6 +317,15 @@ fn what_would_be_made_is_counted_and_what_it_costs_is_reckoned() {
     let text = lines.join("\n");
     assert!(text.contains("1 of 2 needs are NOT met"), "{text}");
     assert!(text.contains("NOT MET  another: it is not"), "{text}");
+    // What nobody looked at is not said to be met.
+    sight.ready.checks.pop();
+    sight.assume("a third", "it may not be asked");
+    let assumed = would::lines(&drill, drill.scratch.aws.as_ref().unwrap(), &sight).join("\n");
+    assert!(
+        assumed.contains("1 of 2 needs are met, and 1 assumed"),
+        "{assumed}"
+    );
+    assert_eq!(assumed.matches("a third").count(), 1, "{assumed}");
     assert!(text.contains("2 × EC2 instance"), "{text}");
     assert!(text.contains("2.0 hours of its RTO"), "{text}");
     // RDS without a class: the price is not known, and not guessed.

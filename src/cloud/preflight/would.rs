@@ -2,7 +2,7 @@
 //! Pure.
 
 use super::fleet;
-use super::sight::Sight;
+use super::sight::{ASSUMED, NOT_KNOWN, Sight};
 use crate::cloud::points::Found;
 use crate::cloud::prices::{self, Priced, per_day};
 use crate::document::drill::aws::{AwsRestore, AwsScratch, Gateway};
@@ -39,9 +39,13 @@ fn gib_shown(gib: f64) -> String {
 pub fn lines(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> {
     let mut lines = Vec::new();
     let (met, unmet): (Vec<_>, Vec<_>) = sight.ready.checks.iter().partition(|(_, met, _)| *met);
-    lines.push(match unmet.len() {
-        0 => format!("all {} needs are met", met.len()),
-        n => format!("{n} of {} needs are NOT met", n + met.len()),
+    let (assumed, met): (Vec<_>, Vec<_>) =
+        (met.into_iter()).partition(|(.., detail)| detail.starts_with(NOT_KNOWN));
+    let all = unmet.len() + met.len() + assumed.len();
+    lines.push(match (unmet.len(), assumed.len()) {
+        (0, 0) => format!("all {all} needs are met"),
+        (0, n) => format!("{} of {all} needs are met, and {n} assumed", met.len()),
+        (n, _) => format!("{n} of {all} needs are NOT met"),
     });
     for (check, _, detail) in &unmet {
         lines.push(format!("  NOT MET  {check}: {detail}"));
@@ -49,7 +53,11 @@ pub fn lines(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> 
     for (check, _, detail) in &met {
         lines.push(format!("  met      {check}: {detail}"));
     }
-    for text in &sight.ready.preexisting {
+    for (check, _, detail) in &assumed {
+        lines.push(format!("  assumed  {check}: {detail}"));
+    }
+    let noted = sight.ready.preexisting.iter();
+    for text in noted.filter(|text| !text.starts_with(ASSUMED)) {
         lines.push(format!("  noted    {text}"));
     }
     let made: Vec<String> = (fleet::made(drill).iter())
