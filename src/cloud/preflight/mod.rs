@@ -14,6 +14,7 @@ use super::provider::Inner;
 use crate::drill::plan::Plan;
 use crate::drill::provider::{DrillContext, Pending, Readiness, StepError};
 use crate::shell::clean;
+use inventory::Looking;
 use sight::Sight;
 
 mod capacity;
@@ -40,11 +41,14 @@ pub(super) async fn look(inner: &Inner, drill: &DrillContext) -> Readiness {
             return sight.ready;
         }
     }
-    let strict = inner.setup.drill.scratch.strict && !drill.again;
-    survey(inner, &drill.run, drill.disaster, strict, &mut sight).await;
+    let looking = Looking {
+        run: &drill.run,
+        strict: inner.setup.drill.scratch.strict,
+        again: drill.again,
+    };
+    survey(inner, looking, drill.disaster, &mut sight).await;
     if drill.again {
-        // What AWS Backup made bears no tag yet where the run died in that moment: now it would
-        // count as another's.
+        // It was said when the drill began.
         sight.ready.preexisting.clear();
     }
     sight.ready
@@ -63,7 +67,7 @@ fn hold(inner: &Inner, drill: &DrillContext) -> Result<(), String> {
 
 /// All that can be seen without making anything. Where the credentials are those of another
 /// account, nothing more is asked there.
-async fn survey(inner: &Inner, run: &str, disaster: Timestamp, strict: bool, sight: &mut Sight) {
+async fn survey(inner: &Inner, looking: Looking<'_>, disaster: Timestamp, sight: &mut Sight) {
     words::look(&inner.setup, &inner.scratch, sight);
     let clients = match inner.clients().await {
         Ok(clients) => clients,
@@ -76,8 +80,8 @@ async fn survey(inner: &Inner, run: &str, disaster: Timestamp, strict: bool, sig
     }
     identity::vault(clients, &inner.scratch, sight).await;
     find_points(inner, disaster, sight).await;
-    let used = inventory::look(clients, run, strict, sight).await;
-    capacity::look(clients, inner, run, &used, sight).await;
+    let used = inventory::look(clients, looking, sight).await;
+    capacity::look(clients, inner, looking.run, &used, sight).await;
 }
 
 /// Each step's recovery point. What is taken at random is taken anew when the clock runs.
@@ -120,9 +124,13 @@ pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<String> {
         .flatten()
         .unwrap_or_else(Timestamp::now);
     let mut sight = Sight::default();
-    // No run has this name: whatever bears a drill's tag is another's.
-    let strict = inner.setup.drill.scratch.strict;
-    survey(inner, "plan", disaster, strict, &mut sight).await;
+    let looking = Looking {
+        // No run has this name: whatever bears a drill's tag is another's.
+        run: "plan",
+        strict: inner.setup.drill.scratch.strict,
+        again: false,
+    };
+    survey(inner, looking, disaster, &mut sight).await;
     would::lines(&inner.setup.drill, &inner.scratch, &sight)
 }
 
