@@ -30,6 +30,9 @@ pub struct DrillContext {
     /// The scratch, absolute.
     pub scratch: PathBuf,
     pub ledger: Ledger,
+    /// The run was taken up again: what lies in the scratch may be its own, and what was there
+    /// beforehand has been said.
+    pub again: bool,
 }
 
 /// What one attempt at a step is carried out with.

@@ -260,10 +260,7 @@ pub const HOST_KEY: &str =
 
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of
 /// it is told.
-fn alive(
-    after: Option<Duration>,
-    work: impl Future<Output = Result<End, RunError>>,
-) -> Left {
+fn alive(after: Option<Duration>, work: impl Future<Output = Result<End, RunError>>) -> Left {
     let runtime = runtime();
     let end = runtime.block_on(async {
         match after {

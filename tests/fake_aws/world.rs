@@ -103,6 +103,14 @@ impl World {
         })
     }
 
+    /// Of key pairs that are there, as `authorized_keys` has them.
+    pub fn public_keys(&self) -> Vec<String> {
+        let regions = self.regions.values();
+        regions
+            .flat_map(|region| region.ec2.public_keys())
+            .collect()
+    }
+
     /// What a drill has made and is still there, each as `kind id` (things that were seeded left
     /// out; terminated instances too).
     pub fn left(&self) -> Vec<String> {

@@ -11,6 +11,8 @@ use crate::document::drill::aws::{AwsRestore, AwsScratch, Gateway, VolumeBy, Wai
 use crate::document::drill::{Objectives, Step};
 use crate::drill::local::LocalProvider;
 use crate::drill::plan::{Plan, kind, what};
+#[cfg(feature = "aws")]
+use crate::report::words::wrap;
 use crate::shell::clean;
 
 pub fn run(file: &Path) -> anyhow::Result<u8> {
@@ -26,6 +28,7 @@ pub fn run(file: &Path) -> anyhow::Result<u8> {
         Means::Aws(provider) => {
             say(&told(&plan, disaster, |_| None))?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
+                .thread_stack_size(super::carry::STACK)
                 .enable_all()
                 .build()?;
             say(&in_aws(&runtime.block_on(provider.would(&plan))))?;
@@ -38,9 +41,13 @@ pub fn run(file: &Path) -> anyhow::Result<u8> {
 /// What AWS was asked, as a person reads it.
 #[cfg(feature = "aws")]
 fn in_aws(lines: &[(&str, String)]) -> String {
+    const HANG: usize = 12;
     let mut out = String::from("\nas AWS answers now\n");
     for (about, line) in lines {
-        let _ = writeln!(out, "  {about:<9} {}", clean(line, 600));
+        for (n, part) in wrap(&clean(line, 800), 80 - HANG, 12).iter().enumerate() {
+            let about = if n == 0 { about } else { "" };
+            let _ = writeln!(out, "  {about:<9} {part}");
+        }
     }
     out
 }

@@ -122,6 +122,7 @@ impl Stage {
                 disaster: "2026-11-20T12:00:00Z".parse().unwrap(),
                 scratch: dir.path().to_owned(),
                 ledger,
+                again: false,
             },
             inner,
             dir,
