@@ -21,6 +21,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server  # noqa: E402
 
 REGION = "eu-central-1"
 LOG = []
+DRY = (
+    b"<Response><Errors><Error><Code>DryRunOperation</Code><Message>Request would have succeeded, "
+    b"but DryRun flag is set.</Message></Error></Errors><RequestID>dry</RequestID></Response>"
+)
 
 
 class Quiet(WSGIRequestHandler):
@@ -47,7 +51,12 @@ class Logged:
             entry["status"] = int(status.split()[0])
             return start_response(status, headers, *rest)
 
-        answer = b"".join(self.inner(environ, start))
+        # moto carries a dry run of this one out, which EC2 does not.
+        if entry["params"].get("DryRun") == "true" and entry["params"]["Action"] == "CreateVpc":
+            start("412 Precondition Failed", [("Content-Type", "text/xml")])
+            answer = DRY
+        else:
+            answer = b"".join(self.inner(environ, start))
         if b"<Code>" in answer:
             entry["code"] = answer.split(b"<Code>")[1].split(b"<")[0].decode()
         if "Boto3" not in environ.get("HTTP_USER_AGENT", ""):
@@ -84,10 +93,16 @@ def there():
         ("describe_security_groups", "SecurityGroups", "GroupId"),
         ("describe_route_tables", "RouteTables", "RouteTableId"),
         ("describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
-        ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
         ("describe_key_pairs", "KeyPairs", "KeyName"),
     ]:
         found += [f"{many} {thing[one]}" for thing in getattr(ec2, call)()[many]]
+    # moto keeps an instance's interface when the instance and its subnet have gone.
+    subnets = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
+    found += [
+        f"NetworkInterfaces {eni['NetworkInterfaceId']}"
+        for eni in ec2.describe_network_interfaces()["NetworkInterfaces"]
+        if eni["SubnetId"] in subnets
+    ]
     found += [
         f"Snapshots {s['SnapshotId']}"
         for s in ec2.describe_snapshots(OwnerIds=["111122223333"])["Snapshots"]

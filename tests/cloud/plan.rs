@@ -124,7 +124,9 @@ fn a_plan_says_what_is_met_what_would_be_made_and_what_it_costs() {
 #[test]
 fn a_plan_says_first_what_is_amiss() {
     let site = Site::new();
-    let more = "    production: [eu-north-1]\n    marker: {key: other, value: \"no\"}\n";
+    let more = "    network: {gateway: controller, controller: 203.0.113.7/32}
+    marker: {key: other, value: \"no\"}
+";
     site.write("drill.yaml", &document(more, "rpo: 1h"));
     let told = said(&mut site.command(&["drill", "plan", "drill.yaml"]));
     let text = &told.out;

@@ -36,6 +36,7 @@ pub struct Stage {
 }
 
 /// Where a run of a drill was left.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Left {
     Ended(End),
     /// Its process died.
