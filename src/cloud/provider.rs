@@ -27,6 +27,9 @@ use crate::sign::Trusted;
 /// Gives a number below the one that it is given: which of so many is taken at random.
 pub type Random = Arc<dyn Fn(usize) -> usize + Send + Sync>;
 
+/// Gives the value of an environment variable.
+pub type Variable = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What the provider is made of.
 #[derive(Clone)]
 pub struct CloudSetup {
@@ -46,7 +49,7 @@ pub struct CloudSetup {
     /// How instances are reached: SSH, or a fake in tests.
     pub reach: Arc<dyn Reach>,
     /// Environment variables, for passwords that the document names.
-    pub variable: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variable: Variable,
 }
 
 /// Restores to a region of AWS.
