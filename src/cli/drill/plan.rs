@@ -248,3 +248,33 @@ fn objectives(objectives: &Objectives) -> String {
         false => told.join(", "),
     }
 }
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_was_asked_stays_within_a_terminal_and_keeps_its_first_words() {
+        let arn = format!(
+            "arn:aws:kms:eu-central-1:111122223333:key/{}",
+            "5".repeat(90)
+        );
+        let text = in_aws(&[
+            "all 2 needs are met".to_owned(),
+            format!("  met      a key \u{1b}[31mis there: {arn} and {arn}"),
+            "  NOT MET  another: it is not".to_owned(),
+        ]);
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert!(text.contains("\n  all 2 needs are met\n"), "{text}");
+        assert!(text.contains("\n    met       a key"), "{text}");
+        assert!(
+            text.contains("\n    NOT MET   another: it is not\n"),
+            "{text}"
+        );
+        assert!(text.contains("\n              5"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}
