@@ -6,4 +6,4 @@ mod create_postgresql;
 mod restore;
 mod store_s3;
 mod support;
-mod weed;
+pub mod weed;
