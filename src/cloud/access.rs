@@ -9,6 +9,8 @@ pub struct Access {
     pub endpoint: Option<String>,
     /// For S3 alone; default: `endpoint`.
     pub s3_endpoint: Option<String>,
+    /// For EC2 alone; default: `endpoint`.
+    pub ec2_endpoint: Option<String>,
     /// Default: the SDK's own order.
     pub keys: Option<Keys>,
     /// How many times shorter every wait is. More than 1 only against a double that is so much
@@ -28,6 +30,7 @@ impl Default for Access {
         Access {
             endpoint: None,
             s3_endpoint: None,
+            ec2_endpoint: None,
             keys: None,
             pace: 1.0,
         }
@@ -38,12 +41,14 @@ impl Default for Access {
 pub const PACE_VARIABLE: &str = "SEAWALL_TEST_PACE";
 
 impl Access {
-    /// What the environment says: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`, and the pace.
+    /// What the environment says: `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL_EC2`, and the pace.
     pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Access {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         Access {
             endpoint: set("AWS_ENDPOINT_URL"),
             s3_endpoint: set("AWS_ENDPOINT_URL_S3"),
+            ec2_endpoint: set("AWS_ENDPOINT_URL_EC2"),
             keys: None,
             pace: set(PACE_VARIABLE)
                 .and_then(|text| text.parse().ok())
@@ -57,9 +62,21 @@ impl Access {
         self.s3_endpoint.as_deref().or(self.endpoint.as_deref())
     }
 
+    /// Where EC2 is, if it is not AWS's own.
+    pub fn ec2(&self) -> Option<&str> {
+        self.ec2_endpoint.as_deref().or(self.endpoint.as_deref())
+    }
+
+    /// Every place that was named instead of AWS's own.
+    pub fn doubles(&self) -> impl Iterator<Item = &str> {
+        [&self.endpoint, &self.s3_endpoint, &self.ec2_endpoint]
+            .into_iter()
+            .filter_map(|url| url.as_deref())
+    }
+
     /// Whether something other than AWS answers.
     pub fn is_double(&self) -> bool {
-        self.endpoint.is_some() || self.s3_endpoint.is_some() || self.pace > 1.0
+        self.doubles().next().is_some() || self.pace > 1.0
     }
 }
 
@@ -85,6 +102,14 @@ mod tests {
             ("AWS_ENDPOINT_URL", ""),
         ]);
         assert!(s3.is_double() && s3.endpoint.is_none());
+        let ec2 = with(&[
+            ("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:3"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ]);
+        assert!(ec2.is_double());
+        assert_eq!(ec2.ec2(), Some("http://127.0.0.1:3"));
+        assert_eq!(ec2.s3(), Some("http://127.0.0.1:1"));
+        assert_eq!(ec2.doubles().count(), 2);
         for (text, pace) in [
             ("600", 600.0),
             ("0.1", 1.0),

@@ -34,8 +34,7 @@ pub struct Clients {
     pub guard: Arc<Guard>,
     pub pace: Pace,
     pub region: String,
-    /// When the credentials end, if they do and the SDK knows it.
-    pub expiry: Option<jiff::Timestamp>,
+    pub life: Life,
 }
 
 /// The first attempt and seven more: with full jitter and at most 20 s between two, about a minute.
@@ -113,7 +112,7 @@ impl Clients {
             loader = loader.credentials_provider(given);
         }
         let config = loader.load().await;
-        let expiry = expiry(&config, scratch, pace).await?;
+        let life = life(&config, scratch, pace).await?;
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .retry_partition(RetryPartition::custom("aws_sdk_s3").build())
             // A double has no wildcard name for buckets.
@@ -122,9 +121,15 @@ impl Clients {
             Some(endpoint) => s3.endpoint_url(endpoint),
             None => s3,
         };
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config)
+            .retry_partition(RetryPartition::custom("aws_sdk_ec2").build());
+        let ec2 = match access.ec2() {
+            Some(endpoint) => ec2.endpoint_url(endpoint),
+            None => ec2,
+        };
         Ok(Clients {
             backup: client!(aws_sdk_backup, &config),
-            ec2: client!(aws_sdk_ec2, &config),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             rds: client!(aws_sdk_rds, &config),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             dynamodb: client!(aws_sdk_dynamodb, &config),
@@ -135,17 +140,31 @@ impl Clients {
             guard,
             pace,
             region: scratch.region.clone(),
-            expiry,
+            life,
         })
     }
 }
 
-/// Fetches credentials once: that there are some, and when they end.
-async fn expiry(
+/// How long credentials hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// A user's own keys.
+    Endless,
+    /// A session whose end is told to nobody but AWS: that of the environment, mostly.
+    NotKnown,
+    /// They end then, and come from a source that the SDK asks for new ones (a role, an instance, a
+    /// container, a process).
+    Renewed(jiff::Timestamp),
+    /// They end then, and nothing renews them.
+    Until(jiff::Timestamp),
+}
+
+/// Fetches credentials once: that there are some, and how long they hold.
+async fn life(
     config: &aws_config::SdkConfig,
     scratch: &AwsScratch,
     pace: Pace,
-) -> Result<Option<jiff::Timestamp>, Fault> {
+) -> Result<Life, Fault> {
     let what = match &scratch.profile {
         Some(profile) => format!("reading credentials (profile {})", clean(profile, 80)),
         None => "reading credentials (environment, default profile, web identity, container, \
@@ -159,7 +178,12 @@ async fn expiry(
     let asked = tokio::time::timeout(limit, provider.provide_credentials()).await;
     match asked {
         Ok(Ok(credentials)) => {
-            Ok((credentials.expiry()).and_then(|at| jiff::Timestamp::try_from(at).ok()))
+            let ends = (credentials.expiry()).and_then(|at| jiff::Timestamp::try_from(at).ok());
+            Ok(match (ends, credentials.session_token()) {
+                (Some(ends), _) => Life::Renewed(ends),
+                (None, Some(_)) => Life::NotKnown,
+                (None, None) => Life::Endless,
+            })
         }
         Ok(Err(error)) => Err(no_credentials(&what, &error)),
         Err(_) => Err(Fault::ours(&what, "nobody answered within 30 seconds")),
@@ -178,15 +202,26 @@ fn no_credentials(what: &str, error: &(dyn std::error::Error + 'static)) -> Faul
         }
         source = inner.source();
     }
+    if let Some(refused) = refused {
+        return Fault {
+            kind: FaultKind::Guarded,
+            refused: Some(refused.clone()),
+            ..Fault::ours(
+                what,
+                &format!(
+                    "the region guard did not ask for them: {refused}; in a real loss they could \
+                     not be had either: name a `profile` in the scratch whose credentials come \
+                     from elsewhere"
+                ),
+            )
+        };
+    }
     let over = text.to_ascii_lowercase().contains("expired");
     Fault {
-        kind: match (&refused, over) {
-            (Some(_), _) => FaultKind::Guarded,
-            (None, true) => FaultKind::Expired,
-            (None, false) => FaultKind::Ours,
+        kind: match over {
+            true => FaultKind::Expired,
+            false => FaultKind::Ours,
         },
-        code: None,
-        refused,
         ..Fault::ours(
             what,
             &format!(

@@ -14,9 +14,7 @@ use super::provider::Inner;
 use super::teardown::take_away;
 use super::{database, file_system, instance, table, volume};
 use crate::document::drill::Drill;
-use crate::drill::ledger;
 use crate::drill::provider::{DrillContext, Leftover};
-use crate::journal::{DrillEvent, Event, JournalReader, Record};
 use crate::shell::clean;
 
 /// What EC2 has that bears a tag; instances are looked for in the run's VPCs too.
@@ -57,32 +55,13 @@ fn makes(drill: &Drill, kind: Kind) -> bool {
     })
 }
 
-/// What could not be asked is not nothing.
-const UNKNOWN: &str = "not known";
-
-/// Whether nothing was ever about to be made, as the run's own journal says. A journal that cannot
-/// be read, or is another run's, does not say so.
-fn made_nothing(drill: &DrillContext) -> bool {
-    let reader = JournalReader::open(&drill.ledger.journal().dir());
-    let Ok(records) = reader.and_then(Iterator::collect::<Result<Vec<_>, _>>) else {
-        return false;
-    };
-    let own = |record: &Record| {
-        let event = &record.event;
-        matches!(event, Event::Drill(DrillEvent::Declared { run, .. }) if *run == drill.run)
-    };
-    records.iter().any(own) && ledger::read(&records).is_empty()
-}
-
 pub(super) async fn list(inner: &Inner, drill: &DrillContext) -> Vec<Leftover> {
     let unknown = |fault: &Fault| Leftover {
-        kind: UNKNOWN.to_owned(),
+        kind: Leftover::UNKNOWN.to_owned(),
         name: format!("whether something is left: {fault}"),
     };
     let clients = match inner.own_clients().await {
         Ok(clients) => clients,
-        // A drill that was refused before it made anything.
-        Err(_) if made_nothing(drill) => return Vec::new(),
         Err(fault) => return vec![unknown(&fault)],
     };
     let mut left = Vec::new();

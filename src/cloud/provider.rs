@@ -86,11 +86,7 @@ impl AwsProvider {
         let rules = Rules {
             lost: setup.drill.lost.regions.clone(),
             region: scratch.region.clone(),
-            doubles: [&setup.access.endpoint, &setup.access.s3_endpoint]
-                .into_iter()
-                .flatten()
-                .map(|url| host_of(url))
-                .collect(),
+            doubles: setup.access.doubles().map(host_of).collect(),
         };
         let restores = usize::try_from(scratch.restores.max(1)).unwrap_or(1);
         Ok(AwsProvider {
@@ -108,8 +104,8 @@ impl AwsProvider {
     }
 
     /// What `drill plan` shows besides the document: what is met, what would be created, what it
-    /// would cost. Sends only questions.
-    pub async fn would(&self, plan: &crate::drill::plan::Plan) -> Vec<String> {
+    /// would cost; each line with a word of what it is about. Sends only questions.
+    pub async fn would(&self, plan: &crate::drill::plan::Plan) -> Vec<preflight::Line> {
         asking("plan", preflight::would(&self.inner, plan)).await
     }
 }

@@ -193,8 +193,15 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
         Box::pin(volume::attach(work, id, to, &instance)).await?;
         let mut said = remote::Remarks::default();
         if let Some(path) = &to.mount {
-            let mount = remote::mount_volume(work, &to.to, id, &to.device, to.partition, path);
-            said = Box::pin(mount).await?;
+            said = Box::pin(remote::mount_volume(
+                work,
+                &to.to,
+                id,
+                &to.device,
+                to.partition,
+                path,
+            ))
+            .await?;
         }
         remark(&mut phase, &format!("on the instance of {}", to.to), said);
     } else if let Some(aurora) = &aws.aurora {
@@ -214,9 +221,18 @@ pub(super) async fn start(work: &Work<'_>) -> Result<PhaseDone, StepError> {
         instance_of(work, &mount.on)?;
         let network = network::ensure(work).await?;
         let address = Box::pin(file_system::make_target(work, id, &network)).await?;
-        let mounted = remote::mount_file_system(work, &mount.on, address, &mount.path);
-        let said = Box::pin(mounted).await?;
-        remark(&mut phase, &format!("mounted on the instance of {}", mount.on), said);
+        let said = Box::pin(remote::mount_file_system(
+            work,
+            &mount.on,
+            address,
+            &mount.path,
+        ))
+        .await?;
+        remark(
+            &mut phase,
+            &format!("mounted on the instance of {}", mount.on),
+            said,
+        );
     }
     Ok(phase)
 }

@@ -140,8 +140,9 @@ pub(super) async fn run(
         if no_capacity(message) {
             return Ok(Ran::NoCapacity(clean(message, 300)));
         }
+        let advice = classify_status_message(message).advice();
         return Err(StepError::new(format!(
-            "restore job {}: it ended as {}: {}",
+            "restore job {}: it ended as {}: {}; {advice}",
             clean(&job, 60),
             answer.status().map_or("unknown", RestoreJobStatus::as_str),
             advised(answer.status_message()),

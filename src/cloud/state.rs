@@ -1,9 +1,10 @@
 //! What a drill in AWS knows of its steps while it runs. All of it can be read anew from the ledger
 //! and the service: that is what a resume does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::names::Kind;
 use crate::journal::PointNote;
 
 /// The network that the drill has made: ids.
@@ -80,6 +81,8 @@ pub struct State {
     pub lock: Option<super::preflight::Held>,
     pub network: Option<Network>,
     /// Tokens of ledger entries that were seen gone while others were still going.
-    pub gone: std::collections::BTreeSet<String>,
+    pub gone: BTreeSet<String>,
+    /// Token of a restore job's entry → the image and the snapshots that its instance came with.
+    pub companions: BTreeMap<String, BTreeSet<(Kind, String)>>,
     pub steps: BTreeMap<String, Recovered>,
 }

@@ -14,10 +14,10 @@ use super::client::Clients;
 use super::fault::{Fault, FaultKind};
 use super::find::{self, filter};
 use super::guard::asking;
-use super::make::{PATIENCE, age, asks, intended};
+use super::make::{self, Label, PATIENCE, age, asks, intended};
 use super::names::{Kind, TAG_DRILL, TAG_STEP, TAG_TOKEN};
 use super::network::{key, remove};
-use super::poll::{Asked, Schedule, until};
+use super::poll::{Asked, Schedule, persist, until};
 use super::provider::Inner;
 use super::restore_job;
 pub(super) use before::validated;
@@ -271,7 +271,8 @@ impl One<'_> {
             }
             Kind::Instance => {
                 let Some(found) = instance::describe(clients, id).await? else {
-                    return instance::terminate(clients, id, self.young).await;
+                    instance::terminate(clients, id, self.young).await?;
+                    return self.companions().await;
                 };
                 if is_anothers(found.tags(), run, step) {
                     return Ok(());
@@ -281,18 +282,48 @@ impl One<'_> {
                     .and_then(|(_, arn)| arn.rsplit_once('/'))
                     .map(|(_, ami)| ami);
                 let more = instance::helpers(clients, &found, image).await?;
+                self.mark(&more).await?;
                 let volumes = instance::volumes(&found);
                 instance::terminate(clients, id, self.young).await?;
                 for id in volumes {
                     volume::delete(clients, &id, false).await?;
                 }
-                for (kind, id) in more {
-                    take_away(clients, kind, &id, false).await?;
-                }
-                Ok(())
+                self.companions().await
             }
             kind => take_away(clients, kind, id, self.young).await,
         }
+    }
+
+    /// Writes the drill's tags on what came with an instance: once the image is gone, nothing else
+    /// says whose its snapshots are.
+    async fn mark(&self, more: &[(Kind, String)]) -> Result<(), Fault> {
+        let step = self.entry.step.as_deref();
+        let (run, token) = (&self.drill.run, &self.entry.token);
+        let label = Label {
+            token: token.clone(),
+            tags: make::tags(run, step, token, &self.entry.name, Timestamp::now()),
+        };
+        for (kind, id) in more {
+            let what = "tagging what came with the instance";
+            persist(self.clients.pace, PATIENCE, what, || {
+                created::tag(self.clients, *kind, id, "", &label)
+            })
+            .await?;
+        }
+        let mut state = self.inner.state();
+        let known = state.companions.entry(token.clone()).or_default();
+        known.extend(more.iter().cloned());
+        Ok(())
+    }
+
+    /// Takes away what came with the instance, as it was seen now or at an earlier try.
+    async fn companions(&self) -> Result<(), Fault> {
+        let known = (self.inner.state().companions.get(&self.entry.token)).cloned();
+        // Images before snapshots, which are in use until then.
+        for (kind, id) in known.unwrap_or_default().into_iter().rev() {
+            take_away(self.clients, kind, &id, false).await?;
+        }
+        Ok(())
     }
 
     /// What bears the name that the job was told, whatever it said.

@@ -20,7 +20,6 @@ use crate::drill::provider::{PhaseDone, StepError};
 use crate::model::drill::Milestone;
 use crate::shell::clean;
 
-
 pub(super) async fn describe(clients: &Clients, id: &str) -> Result<Option<Volume>, Fault> {
     let what = "asking for the volume";
     let answer = clients.ec2.describe_volumes().volume_ids(id).send().await;

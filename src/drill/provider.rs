@@ -30,6 +30,9 @@ pub struct DrillContext {
     /// The scratch, absolute.
     pub scratch: PathBuf,
     pub ledger: Ledger,
+    /// The run was taken up again: what lies in the scratch may be its own, and what was there
+    /// beforehand has been said.
+    pub again: bool,
 }
 
 /// What one attempt at a step is carried out with.
@@ -100,6 +103,11 @@ pub struct Readiness {
 pub struct Leftover {
     pub kind: String,
     pub name: String,
+}
+
+impl Leftover {
+    /// The kind of what could not be asked: it is not nothing, unless nothing was ever intended.
+    pub const UNKNOWN: &str = "not known";
 }
 
 /// What the guard has seen: each a thing, and who asked for it.

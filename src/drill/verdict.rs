@@ -227,7 +227,7 @@ impl Facts {
         out.extend(
             self.refused
                 .iter()
-                .map(|(what, by)| format!("{by} reached for {what}, which is assumed lost")),
+                .map(|(what, by)| format!("{by} reached for what is off limits: {what}")),
         );
         match &self.swept {
             None => out.push("whether something was left behind was not looked at".to_owned()),

@@ -13,7 +13,7 @@ mod paint;
 pub mod progress;
 mod score;
 mod terminal;
-mod words;
+pub(crate) mod words;
 
 pub use fold::{ChangeView, Confirm, HostView, RunView, load};
 pub use group::{

@@ -4,16 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seawall::backup::age::{IdentitySources, Identities};
+use seawall::backup::age::{Identities, IdentitySources};
 use seawall::cloud::access::Keys;
 use seawall::cloud::{Access, AwsProvider, CloudSetup};
 use seawall::document::{Disk, load_drill};
 use seawall::drill::clock::{DrillClock, boot_id, boottime_ms};
 use seawall::drill::plan::Plan;
 use seawall::drill::run::{self, End, Live, RunError, Setup, Stop};
-use seawall::journal::{
-    DrillEvent, Event, Journal, JournalWriter, Record, Runs, SystemClock,
-};
+use seawall::journal::{DrillEvent, Event, Journal, JournalWriter, Record, Runs, SystemClock};
 use seawall::reach::{FakeReach, Reach};
 use seawall::sign::Trusted;
 
@@ -31,6 +29,8 @@ pub struct Stage {
     /// Seconds of the double's clock in one of ours.
     pub speed: f64,
     pub reach: Arc<dyn Reach>,
+    /// Another double of EC2, in the place of ours.
+    pub ec2: Option<String>,
     /// The access key that drills use; its secret is that of the double's own.
     pub key: &'static str,
     /// The S3 server that the double restores to, if it has one.
@@ -66,6 +66,7 @@ impl Stage {
             dir: tempfile::tempdir().expect("a folder for the test"),
             speed,
             reach: Arc::new(FakeReach::local_sh(Vec::new())),
+            ec2: None,
             key: ACCESS_KEY,
             s3,
         }
@@ -75,6 +76,7 @@ impl Stage {
         Access {
             endpoint: Some(self.aws.url()),
             s3_endpoint: self.s3.clone(),
+            ec2_endpoint: self.ec2.clone(),
             keys: Some(Keys {
                 id: self.key.into(),
                 secret: SECRET.to_owned().into(),
@@ -257,15 +259,12 @@ fn with_instances() -> serde_json::Value {
 
 pub const IMAGE: &str = "ami-0aaaaaaaaaaaaaaa1";
 /// Of nobody.
-const HOST_KEY: &str =
+pub const HOST_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGLzQdVEbVCY5IKfYvJv6qFhWbx9UkkJpk9uxx3d2JcM";
 
 /// Lets it work to its end, or dies with it: its tasks are dropped where they stand, and nothing of
 /// it is told.
-fn alive(
-    after: Option<Duration>,
-    work: impl Future<Output = Result<End, RunError>>,
-) -> Left {
+fn alive(after: Option<Duration>, work: impl Future<Output = Result<End, RunError>>) -> Left {
     let runtime = runtime();
     let end = runtime.block_on(async {
         match after {
@@ -376,7 +375,10 @@ pub fn twelve_steps(url: &str) -> String {
         ssh: {{user: root, identity: key}}
 {}",
             arn("ec2", &format!("instance/i-0000000000000a{number:03}")),
-            proof(&format!("machine-{number}"), &format!("steps['machine-{number}'].instance")),
+            proof(
+                &format!("machine-{number}"),
+                &format!("steps['machine-{number}'].instance")
+            ),
         ));
     }
     out.push_str(&format!(

@@ -17,14 +17,23 @@ fn twelve_steps_go_well_and_leave_nothing() {
         let line = serde_json::to_string(event).unwrap();
         println!("{}", line.chars().take(300).collect::<String>());
     }
-    assert_eq!(end.verdict.word, VerdictWord::Met, "{:#?}", end.verdict.reasons);
+    assert_eq!(
+        end.verdict.word,
+        VerdictWord::Met,
+        "{:#?}",
+        end.verdict.reasons
+    );
     assert_eq!(end.left, Vec::<String>::new());
     assert_eq!(stage.aws.left(), Vec::<String>::new());
     assert_eq!(stage.left_here(), Vec::<String>::new());
     assert_eq!(stage.requests_to(LOST), 0);
     assert_eq!(stage.aws.mistakes(), Vec::<String>::new());
     // Three times for what has volumes.
-    assert!(events.iter().any(|e| matches!(e, DrillEvent::Reached { step, .. } if step == "volume-a")));
+    assert!(
+        events
+            .iter()
+            .any(|e| matches!(e, DrillEvent::Reached { step, .. } if step == "volume-a"))
+    );
     let asked: u64 = events
         .iter()
         .find_map(|e| match e {
@@ -32,5 +41,9 @@ fn twelve_steps_go_well_and_leave_nothing() {
             _ => None,
         })
         .expect("requests are counted");
-    assert_eq!(asked as usize, stage.aws.log().len(), "every request is counted");
+    assert_eq!(
+        asked as usize,
+        stage.aws.log().len(),
+        "every request is counted"
+    );
 }

@@ -282,6 +282,7 @@ impl Site {
                 disaster: jiff::Timestamp::now(),
                 scratch: self.path(scratch),
                 ledger,
+                again: false,
             },
             steps: loaded.drill.steps,
             journal: folder,

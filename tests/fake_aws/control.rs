@@ -10,9 +10,14 @@ use super::server::{Shared, lock};
 /// - `GET log`: every request so far. `GET left`: what was made and is still there. `GET mistakes`:
 ///   those of the double's own handlers. `GET data?id=`: `full` or `empty`, whether what bears this id
 ///   (or a name that begins with it) holds what was backed up: what a workload would find in it.
+///   `GET keys`: the key pairs that are there, as `authorized_keys` has them.
 /// - `POST advance?s=60`: moves the clock on. `POST script`: replaces the script. `POST seed`: adds
 ///   what is there.
 pub fn answer(shared: &Shared, what: &str, request: &Request) -> Response {
+    if (request.method.as_str(), what) == ("GET", "keys") {
+        let keys = lock(&shared.world).public_keys().join("\n") + "\n";
+        return Response::new(200, "text/plain", keys);
+    }
     let answered = match (request.method.as_str(), what) {
         ("GET", "log") => serde_json::to_value(&*lock(&shared.log)).map_err(|e| e.to_string()),
         ("GET", "left") => Ok(json!(lock(&shared.world).left())),
@@ -26,7 +31,7 @@ pub fn answer(shared: &Shared, what: &str, request: &Request) -> Response {
         ("POST", "seed") => read::<Value>(request)
             .and_then(|spec| seed::apply(&mut lock(&shared.world), &spec))
             .map(|()| json!({})),
-        _ => Err("GET log, left, mistakes; POST advance?s=, script, seed".into()),
+        _ => Err("GET log, left, mistakes, data, keys; POST advance?s=, script, seed".into()),
     };
     match answered {
         Ok(body) => Response::new(200, "application/json", body.to_string()),

@@ -94,12 +94,21 @@ impl World {
                 let made = job.made.as_deref().unwrap_or_default();
                 let name = made.rsplit(['/', ':']).next().unwrap_or_default();
                 let named = name == id
-                    || (!name.is_empty() && id.strip_prefix(name).is_some_and(|r| r.starts_with('.')));
+                    || (!name.is_empty()
+                        && id.strip_prefix(name).is_some_and(|r| r.starts_with('.')));
                 named && !job.empty && job.status(now) == "COMPLETED"
             });
             // By EC2 itself, out of a snapshot.
             restored || region.ec2.is_filled(id)
         })
+    }
+
+    /// Of key pairs that are there, as `authorized_keys` has them.
+    pub fn public_keys(&self) -> Vec<String> {
+        let regions = self.regions.values();
+        regions
+            .flat_map(|region| region.ec2.public_keys())
+            .collect()
     }
 
     /// What a drill has made and is still there, each as `kind id` (things that were seeded left

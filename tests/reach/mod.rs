@@ -6,4 +6,4 @@ mod known_hosts;
 mod logins;
 mod openssh;
 mod programs;
-mod support;
+pub mod support;

@@ -341,7 +341,7 @@ impl Drop for Database {
 }
 
 /// One of PostgreSQL's server programs, which refuse to run as root.
-fn as_postgres(program: &str) -> Command {
+pub fn as_postgres(program: &str) -> Command {
     let mut folders: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .expect("PostgreSQL is installed: scripts/install-deps does it")
         .flatten()

@@ -162,7 +162,7 @@ fn teller(id: &str, plan: &Arc<Plan>, manner: &Manner) -> anyhow::Result<Tell> {
 }
 
 /// Of each thread that carries steps out. Only what is used of it takes memory.
-const STACK: usize = 16 << 20;
+pub const STACK: usize = 16 << 20;
 
 /// Lets the engine work until it ends. The first signal stops it, with teardown and verdict; the
 /// second one leaves at once.

@@ -23,7 +23,8 @@ Environment:
   AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, …
                         credentials of a drill in AWS, as the AWS CLI takes them. The region never
                         comes from there: it stands in the drill
-  AWS_ENDPOINT_URL      another service in the place of AWS; the report says so";
+  AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_EC2
+                        another service in the place of AWS; the report says so";
 
 /// Rehearse a recovery: restore backups to a scratch, prove them, and time it
 #[derive(clap::Args)]

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::load::{self, Means};
 use crate::cli::say;
-use crate::document::drill::aws::{AwsScratch, Gateway};
+use crate::document::drill::aws::{AwsRestore, AwsScratch, Gateway, VolumeBy, Wait};
 use crate::document::drill::{Objectives, Step};
 use crate::drill::local::LocalProvider;
 use crate::drill::plan::{Plan, kind, what};
+#[cfg(feature = "aws")]
+use crate::report::words::wrap;
 use crate::shell::clean;
 
 pub fn run(file: &Path) -> anyhow::Result<u8> {
@@ -26,6 +28,7 @@ pub fn run(file: &Path) -> anyhow::Result<u8> {
         Means::Aws(provider) => {
             say(&told(&plan, disaster, |_| None))?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
+                .thread_stack_size(super::carry::STACK)
                 .enable_all()
                 .build()?;
             say(&in_aws(&runtime.block_on(provider.would(&plan))))?;
@@ -37,10 +40,14 @@ pub fn run(file: &Path) -> anyhow::Result<u8> {
 
 /// What AWS was asked, as a person reads it.
 #[cfg(feature = "aws")]
-fn in_aws(lines: &[String]) -> String {
-    let mut out = String::from("\nin AWS now\n");
-    for line in lines {
-        let _ = writeln!(out, "  {}", clean(line, 500));
+fn in_aws(lines: &[(&str, String)]) -> String {
+    const HANG: usize = 12;
+    let mut out = String::from("\nas AWS answers now\n");
+    for (about, line) in lines {
+        for (n, part) in wrap(&clean(line, 800), 80 - HANG, 12).iter().enumerate() {
+            let about = if n == 0 { about } else { "" };
+            let _ = writeln!(out, "  {about:<9} {part}");
+        }
     }
     out
 }
@@ -136,6 +143,9 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> Option<String
         if let Some(aws) = step.aws.as_ref().filter(|aws| aws.fresh.is_none()) {
             line(format!("     pick        {}", clean(&aws.pick, 200)));
         }
+        for text in step.aws.iter().flat_map(how) {
+            line(format!("     how         {text}"));
+        }
         if step.objectives != Objectives::default() {
             line(format!("     objectives  {}", objectives(&step.objectives)));
         }
@@ -149,6 +159,55 @@ fn told(plan: &Plan, disaster: Timestamp, point: impl Fn(&Step) -> Option<String
         }
     }
     out
+}
+
+/// What the document says besides of how a thing is restored in AWS, in lines.
+fn how(aws: &AwsRestore) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(volume) = &aws.volume {
+        let kind = clean(volume.kind.as_deref().unwrap_or("gp3"), 40);
+        lines.push(match (volume.by, volume.initialisation_rate) {
+            (VolumeBy::Backup, _) => format!("{kind}, by AWS Backup"),
+            (VolumeBy::Ec2, Some(rate)) => format!("{kind}, by EC2, filled at {rate} MiB/s"),
+            (VolumeBy::Ec2, None) => format!("{kind}, by EC2"),
+        });
+        if let Some(to) = &volume.attach {
+            let mount = match &to.mount {
+                Some(path) => format!(", mounted at {}", clean(path, 200)),
+                None => String::new(),
+            };
+            lines.push(format!(
+                "on the instance of {} as {}{mount}",
+                clean(&to.to, 80),
+                clean(&to.device, 80)
+            ));
+        }
+    }
+    let substitutes = (aws.instance.as_ref().map(|to| &to.substitutes))
+        .or(aws.fresh.as_ref().map(|fresh| &fresh.substitutes));
+    if let Some(substitutes) = substitutes.filter(|all| !all.is_empty()) {
+        lines.push(format!(
+            "where there is no capacity for it: {}",
+            clean(&substitutes.join(", "), 200)
+        ));
+    }
+    if let Some(rds) = &aws.rds {
+        lines.push(match &rds.class {
+            Some(class) => format!("of the class {}", clean(class, 40)),
+            None => "of the class that it had".to_owned(),
+        });
+    }
+    if let Some(mount) = aws.efs.as_ref().and_then(|efs| efs.mount.as_ref()) {
+        lines.push(format!(
+            "mounted on the instance of {} at {}",
+            clean(&mount.on, 80),
+            clean(&mount.path, 200)
+        ));
+    }
+    if aws.wait == Wait::Initialised {
+        lines.push("its proofs begin when all its blocks have come".to_owned());
+    }
+    lines
 }
 
 /// Where a drill in AWS is held, in lines.

@@ -46,7 +46,7 @@ async fn lie_05_the_sdks_own_requests_to_the_lost_region_are_refused_and_not_tri
 #[tokio::test]
 async fn lie_05_the_sdks_own_start_copy_job_is_refused() {
     let here = clients("eu-central-1").await;
-    assert_eq!(here.expiry, None);
+    assert_eq!(here.life, super::Life::Endless);
     let sent = (here.backup.start_copy_job())
         .recovery_point_arn("arn:aws:ec2:eu-west-1::snapshot/snap-1")
         .source_backup_vault_name("prod")

@@ -192,6 +192,27 @@ fn doubles_are_judged_by_what_a_request_is_signed_for() {
     assert!(matches!(judge(&rules(), &other), Judged::Refused(_)));
 }
 
+/// `AWS_ENDPOINT_URL` is named on purpose, and may have been named for another purpose.
+#[test]
+fn lie_05_an_endpoint_of_aws_is_no_double_whoever_named_it() {
+    let named = |host: &str| Rules {
+        doubles: vec![host.to_owned()],
+        ..rules()
+    };
+    for (host, says) in [
+        ("ec2.eu-west-1.amazonaws.com", "eu-west-1, which is lost"),
+        ("vpce-1.ec2.eu-west-1.vpce.amazonaws.com", "which is lost"),
+        ("ec2.eu-north-1.amazonaws.com", "eu-central-1 alone"),
+        ("ec2.amazonaws.com", "a global endpoint"),
+    ] {
+        let request = signed(host, "eu-central-1", "ec2");
+        let why = why(&named(host), &request);
+        assert!(why.contains(says), "{why}");
+    }
+    let host = "vpce-1.ec2.eu-central-1.vpce.amazonaws.com";
+    allowed(&named(host), &signed(host, "eu-central-1", "ec2"));
+}
+
 #[test]
 fn lie_05_start_copy_job_is_refused_by_name_wherever_it_goes() {
     for (host, region) in [

@@ -222,7 +222,10 @@ async fn storage(clients: &Clients, drill: &Drill, used: &Used, sight: &mut Sigh
         *needed.entry(kind).or_default() += bytes as f64 / f64::from(1 << 30);
     }
     for (kind, gib) in needed {
-        let name = format!("the quota of storage in {} volumes", clean(kind, 20));
+        let name = format!(
+            "the quota of storage in {} volumes, in TiB",
+            clean(kind, 20)
+        );
         let Some(code) = fleet::storage_quota(kind) else {
             sight.assume(&name, "its quota is not known");
             continue;
@@ -280,7 +283,7 @@ async fn quota(
             name,
             needed <= value,
             match needed <= value {
-                true => format!("{value}: {detail}"),
+                true => format!("{value} are allowed: {detail}"),
                 false => format!(
                     "{value} are allowed: {detail}; ask for a higher quota ({service} {code})"
                 ),

@@ -6,43 +6,52 @@ use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput;
 use jiff::Timestamp;
 
 use super::sight::{Sight, ask};
-use crate::cloud::client::Clients;
+use crate::cloud::client::{Clients, Life};
 use crate::cloud::fault::Fault;
 use crate::document::drill::aws::AwsScratch;
 use crate::shell::clean;
 
 /// Whether the credentials last as long as the drill may.
-pub fn credentials(
-    expiry: Option<Timestamp>,
-    rto: Option<Duration>,
-    now: Timestamp,
-    sight: &mut Sight,
-) {
+pub fn credentials(life: Life, rto: Option<Duration>, now: Timestamp, sight: &mut Sight) {
     let name = "the credentials last for the whole objective";
-    let Some(ends) = expiry else {
-        return sight.check(name, true, "they do not end, as far as the SDK knows");
+    let ends = match life {
+        Life::Endless => return sight.check(name, true, "they are a user's own, and do not end"),
+        Life::NotKnown => {
+            let why = "they are a session's, and nothing says when it ends";
+            return sight.assume(name, why);
+        }
+        Life::Renewed(ends) | Life::Until(ends) => ends,
     };
     let left = u64::try_from(ends.as_second() - now.as_second()).unwrap_or(0);
-    let Some(rto) = rto else {
-        let text = format!("they end at {ends}, and the drill has no RTO to compare with");
-        return match left {
-            0 => sight.check(name, false, format!("they ended at {ends}: renew them")),
-            _ => sight.assume(name, text),
-        };
-    };
-    sight.check(
-        name,
-        left >= rto.as_secs(),
-        match left >= rto.as_secs() {
-            true => format!("they end at {ends}, {} minutes from now", left / 60),
-            false => format!(
-                "they end at {ends}, {} minutes from now, and the objective is {} minutes: renew \
-                 them, or take a role with longer sessions",
-                left / 60,
+    if left == 0 {
+        return sight.check(name, false, format!("they ended at {ends}: renew them"));
+    }
+    let minutes = left / 60;
+    match rto {
+        None => {
+            let text = format!("they end at {ends}, and the drill has no RTO to compare with");
+            sight.assume(name, text);
+        }
+        Some(rto) if left >= rto.as_secs() => {
+            let text = format!("they end at {ends}, {minutes} minutes from now");
+            sight.check(name, true, text);
+        }
+        Some(_) if matches!(life, Life::Renewed(_)) => {
+            let text = format!(
+                "they end at {ends}, {minutes} minutes from now, and their source is asked for new \
+                 ones"
+            );
+            sight.assume(name, text);
+        }
+        Some(rto) => {
+            let text = format!(
+                "they end at {ends}, {minutes} minutes from now, and the objective is {} minutes: \
+                 renew them, or take a role with longer sessions",
                 rto.as_secs() / 60
-            ),
-        },
-    );
+            );
+            sight.check(name, false, text);
+        }
+    }
 }
 
 async fn who(clients: &Clients) -> Result<GetCallerIdentityOutput, Fault> {

@@ -64,15 +64,35 @@ pub struct Used {
     pub storage: Option<BTreeMap<String, f64>>,
 }
 
+/// Who looks, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Looking<'a> {
+    pub run: &'a str,
+    /// Anything that is there refuses the drill.
+    pub strict: bool,
+    /// The run was taken up again. AWS Backup tags nothing that it makes, so what bears no tag may
+    /// be of a job whose end the run did not live to see; what a stranger had there was reckoned
+    /// with when it began.
+    pub again: bool,
+}
+
+impl Looking<'_> {
+    fn may_be_ours(&self, whose: &Whose) -> bool {
+        *whose == Whose::Ours || (self.again && *whose == Whose::Nobody)
+    }
+}
+
 /// Looks at what is there.
-pub async fn look(clients: &Clients, run: &str, strict: bool, sight: &mut Sight) -> Used {
+pub async fn look(clients: &Clients, looking: Looking<'_>, sight: &mut Sight) -> Used {
+    let run = looking.run;
+    let others = |there: &There| !looking.may_be_ours(&there.whose);
     let now = Timestamp::now();
     let mut used = Used::default();
     let mut there = Vec::new();
     match vpcs(clients, run, now).await {
         Ok(found) => {
-            let others = found.iter().filter(|(t, _)| t.whose != Whose::Ours).count();
-            used.vpcs = u32::try_from(others).ok();
+            let count = found.iter().filter(|(t, _)| others(t)).count();
+            used.vpcs = u32::try_from(count).ok();
             // The default network is in every account, and nothing of a drill goes there.
             let named = found.into_iter().filter(|(_, default)| !default);
             there.extend(named.map(|(there, _)| there));
@@ -81,9 +101,7 @@ pub async fn look(clients: &Clients, run: &str, strict: bool, sight: &mut Sight)
     }
     match instances(clients, run, now).await {
         Ok(found) => {
-            let running = found
-                .iter()
-                .filter(|(t, _, runs)| *runs && t.whose != Whose::Ours);
+            let running = found.iter().filter(|(t, _, runs)| *runs && others(t));
             used.running = Some(running.map(|(_, kind, _)| kind.clone()).collect());
             there.extend(found.into_iter().map(|(there, ..)| there));
         }
@@ -92,7 +110,7 @@ pub async fn look(clients: &Clients, run: &str, strict: bool, sight: &mut Sight)
     match volumes(clients, run, now).await {
         Ok(found) => {
             let mut storage: BTreeMap<String, f64> = BTreeMap::new();
-            for (_, kind, gib) in found.iter().filter(|(t, ..)| t.whose != Whose::Ours) {
+            for (_, kind, gib) in found.iter().filter(|(t, ..)| others(t)) {
                 *storage.entry(kind.clone()).or_default() += gib;
             }
             used.storage = Some(storage);
@@ -115,8 +133,8 @@ pub async fn look(clients: &Clients, run: &str, strict: bool, sight: &mut Sight)
     }
     // Ours by name, where a list shows no tags: after a resume.
     let mark = format!("seawall-{}-", run.to_ascii_lowercase());
-    there.retain(|t| t.whose != Whose::Ours && !t.what.contains(&mark));
-    say(there, strict, sight);
+    there.retain(|t| others(t) && !t.what.contains(&mark));
+    say(there, looking.strict, sight);
     used
 }
 
@@ -333,5 +351,28 @@ fn named(kind: &str, name: Option<&str>) -> There {
     There {
         what: format!("{kind} {}", clean(name.unwrap_or("?"), 80)),
         whose: Whose::Nobody,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_bears_no_tag_may_be_of_a_run_that_is_taken_up_again_and_of_no_new_one() {
+        let looking = |again| Looking {
+            run: "r",
+            strict: true,
+            again,
+        };
+        for (whose, new, again) in [
+            (Whose::Ours, true, true),
+            (Whose::Nobody, false, true),
+            (Whose::Left("other".into()), false, false),
+            (Whose::Running("other".into()), false, false),
+        ] {
+            assert_eq!(looking(false).may_be_ours(&whose), new, "{whose:?}");
+            assert_eq!(looking(true).may_be_ours(&whose), again, "{whose:?}");
+        }
     }
 }

@@ -9,11 +9,13 @@
 use futures_util::StreamExt;
 use jiff::Timestamp;
 
+use super::client::Life;
 use super::points::{self, Found};
 use super::provider::Inner;
 use crate::drill::plan::Plan;
 use crate::drill::provider::{DrillContext, Pending, Readiness, StepError};
 use crate::shell::clean;
+use inventory::Looking;
 use sight::Sight;
 
 mod capacity;
@@ -27,6 +29,7 @@ mod would;
 
 pub(super) use identity::is_own;
 pub use lock::Held;
+pub use would::Line;
 
 /// So many questions about recovery points are asked side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -41,7 +44,16 @@ pub(super) async fn look(inner: &Inner, drill: &DrillContext) -> Readiness {
             return sight.ready;
         }
     }
-    survey(inner, &drill.run, drill.disaster, &mut sight).await;
+    let looking = Looking {
+        run: &drill.run,
+        strict: inner.setup.drill.scratch.strict,
+        again: drill.again,
+    };
+    survey(inner, looking, drill.disaster, &mut sight).await;
+    if drill.again {
+        // It was said when the drill began.
+        sight.ready.preexisting.clear();
+    }
     sight.ready
 }
 
@@ -58,14 +70,20 @@ fn hold(inner: &Inner, drill: &DrillContext) -> Result<(), String> {
 
 /// All that can be seen without making anything. Where the credentials are those of another
 /// account, nothing more is asked there.
-async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight) {
+async fn survey(inner: &Inner, looking: Looking<'_>, disaster: Timestamp, sight: &mut Sight) {
     words::look(&inner.setup, &inner.scratch, sight);
     let clients = match inner.clients().await {
         Ok(clients) => clients,
         Err(fault) => return sight.check("there are credentials", false, fault.to_string()),
     };
     let rto = inner.setup.drill.objectives.rto.map(|span| span.0);
-    identity::credentials(clients.expiry, rto, Timestamp::now(), sight);
+    // What `aws configure export-credentials` says beside the keys.
+    let told = (inner.setup.variable)("AWS_CREDENTIAL_EXPIRATION");
+    let life = match (clients.life, told.and_then(|text| text.parse().ok())) {
+        (Life::NotKnown, Some(ends)) => Life::Until(ends),
+        (life, _) => life,
+    };
+    identity::credentials(life, rto, Timestamp::now(), sight);
     if !identity::account(clients, &inner.scratch, sight).await {
         return;
     }
@@ -73,9 +91,8 @@ async fn survey(inner: &Inner, run: &str, disaster: Timestamp, sight: &mut Sight
     let _ = inner.ours.set(());
     identity::vault(clients, &inner.scratch, sight).await;
     find_points(inner, disaster, sight).await;
-    let strict = inner.setup.drill.scratch.strict;
-    let used = inventory::look(clients, run, strict, sight).await;
-    capacity::look(clients, inner, run, &used, sight).await;
+    let used = inventory::look(clients, looking, sight).await;
+    capacity::look(clients, inner, looking.run, &used, sight).await;
 }
 
 /// Each step's recovery point. What is taken at random is taken anew when the clock runs.
@@ -111,16 +128,21 @@ async fn find_points(inner: &Inner, disaster: Timestamp, sight: &mut Sight) {
 }
 
 /// Lines for `drill plan`.
-pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<String> {
+pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<Line> {
     let disaster = plan
         .disaster()
         .ok()
         .flatten()
         .unwrap_or_else(Timestamp::now);
     let mut sight = Sight::default();
-    // No run has this name: whatever bears a drill's tag is another's.
-    survey(inner, "plan", disaster, &mut sight).await;
-    would::lines(&inner.setup.drill, &inner.scratch, &sight)
+    let looking = Looking {
+        // No run has this name: whatever bears a drill's tag is another's.
+        run: "plan",
+        strict: inner.setup.drill.scratch.strict,
+        again: false,
+    };
+    survey(inner, looking, disaster, &mut sight).await;
+    would::lines(&inner.setup.drill, &inner.scratch, disaster, &sight)
 }
 
 /// Gives the lock up, and removes the run's own folder below `state_dir/drills`.

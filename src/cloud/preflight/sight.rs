@@ -1,5 +1,6 @@
 //! What a look around gathers: checks, assumptions, and what was found on the way.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::Duration;
 
@@ -15,12 +16,17 @@ use super::fleet::Zone;
 /// Nobody waits longer for a service that answers with its own faults before the clock has started.
 const PATIENCE: Duration = Duration::from_secs(12 * 60);
 
+/// How an assumption begins.
+pub const ASSUMED: &str = "assumed, for it is not known";
+
 #[derive(Default)]
 pub struct Sight {
     pub ready: Readiness,
     /// Each step's recovery point.
     pub found: Vec<(String, Found)>,
     pub zone: Option<Zone>,
+    /// Checks that nobody could make, by their names.
+    pub assumed: BTreeSet<String>,
 }
 
 impl Sight {
@@ -34,8 +40,9 @@ impl Sight {
     /// Something that nobody looked at: it counts as met, and stands among the assumptions.
     pub fn assume(&mut self, name: &str, why: impl AsRef<str>) {
         let why = clean(why.as_ref(), 400);
+        self.assumed.insert(clean(name, 200));
         self.check(name, true, format!("not known: {why}"));
-        let text = format!("assumed, for it is not known: {name} ({why})");
+        let text = format!("{ASSUMED}: {name} ({why})");
         if !self.ready.preexisting.contains(&text) {
             self.ready.preexisting.push(text);
         }

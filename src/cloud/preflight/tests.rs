@@ -156,18 +156,26 @@ fn met(sight: &Sight, name: &str) -> bool {
 fn credentials_must_last_for_the_objective() {
     let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
     let hour = Some(Duration::from_secs(3600));
-    let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
-    for (expiry, rto, good) in [
-        (None, hour, true),
-        (at("2026-11-20T13:00:00Z"), hour, true),
-        (at("2026-11-20T12:59:59Z"), hour, false),
-        (at("2026-11-20T11:00:00Z"), hour, false),
-        (at("2026-11-20T11:00:00Z"), None, false),
-        (at("2026-11-20T12:10:00Z"), None, true),
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    for (life, rto, good) in [
+        (Life::Endless, hour, true),
+        (Life::NotKnown, hour, true),
+        (Life::Until(at("2026-11-20T13:00:00Z")), hour, true),
+        (Life::Until(at("2026-11-20T12:59:59Z")), hour, false),
+        (Life::Renewed(at("2026-11-20T12:59:59Z")), hour, true),
+        (Life::Renewed(at("2026-11-20T11:00:00Z")), hour, false),
+        (Life::Until(at("2026-11-20T11:00:00Z")), hour, false),
+        (Life::Until(at("2026-11-20T11:00:00Z")), None, false),
+        (Life::Until(at("2026-11-20T12:10:00Z")), None, true),
     ] {
         let mut sight = Sight::default();
-        identity::credentials(expiry, rto, now, &mut sight);
-        assert_eq!(met(&sight, "credentials"), good, "{expiry:?}");
+        identity::credentials(life, rto, now, &mut sight);
+        assert_eq!(met(&sight, "credentials"), good, "{life:?}");
+        // What is not known is listed as an assumption.
+        let assumed = !sight.ready.preexisting.is_empty();
+        let sure = matches!(life, Life::Endless) || !good;
+        assert!(!(sure && assumed), "{life:?}");
+        assert!(assumed || life != Life::NotKnown);
     }
 }
 
@@ -313,20 +321,32 @@ fn what_would_be_made_is_counted_and_what_it_costs_is_reckoned() {
     let mut sight = Sight::default();
     sight.check("one thing", true, "it is");
     sight.check("another", false, "it is not");
-    let lines = would::lines(&drill, drill.scratch.aws.as_ref().unwrap(), &sight);
-    let text = lines.join("\n");
-    assert!(text.contains("1 of 2 needs are NOT met"), "{text}");
-    assert!(text.contains("NOT MET  another: it is not"), "{text}");
-    assert!(text.contains("2 × EC2 instance"), "{text}");
-    assert!(text.contains("2.0 hours of its RTO"), "{text}");
+    sight.assume("a third", "nobody may ask");
+    let at: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let lines = would::lines(&drill, drill.scratch.aws.as_ref().unwrap(), at, &sight);
+    let about = |word: &str| {
+        let found = lines.iter().find(|(about, _)| *about == word);
+        found
+            .unwrap_or_else(|| panic!("{word}: {lines:#?}"))
+            .1
+            .as_str()
+    };
+    assert!(about("needs").starts_with("1 of 3 are NOT met: the drill would be refused"));
+    assert!(about("needs").contains("1 of 3 could not be asked"));
+    assert_eq!(about("NOT MET"), "another: it is not");
+    assert_eq!(about("ASSUMED"), "a third: not known: nobody may ask");
+    assert_eq!(about("met"), "one thing: it is");
+    assert!(about("makes").contains("2 × EC2 instance"));
+    assert!(about("costs").contains("its RTO of 2h"));
+    assert!(about("data").contains("of no recovery point"));
     // RDS without a class: the price is not known, and not guessed.
-    assert!(text.contains("db (database class as it was)"), "{text}");
-    let day = lines
-        .iter()
-        .find(|l| l.contains("would cost about"))
-        .unwrap();
+    let unknown = "db (database class as it was)";
+    assert!(
+        lines.iter().any(|(_, text)| text.contains(unknown)),
+        "{lines:#?}"
+    );
     // m7g.large, t3.micro, two db.r6g.large of Aurora, 8 GiB: about 17.6 USD a day.
-    assert!(day.contains("17."), "{day}");
+    assert!(about("costs").contains("17."), "{}", about("costs"));
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn guard(access: &Access, drill: &Drill, scratch: &AwsScratch, sight: &mut Sight
                 .to_owned(),
         ),
     }
-    if access.endpoint.is_some() || access.s3_endpoint.is_some() {
+    if access.doubles().next().is_some() {
         ready.not_enforced.push(
             "the endpoints were overridden: this was not AWS, and times and results are a double's"
                 .to_owned(),
@@ -184,6 +184,10 @@ fn endpoints(access: &Access, drill: &Drill, region: &str) -> Vec<String> {
             .map(|service| format!("{service}.{region}.amazonaws.com"))
             .collect(),
     };
+    if let Some(endpoint) = &access.ec2_endpoint {
+        all.retain(|one| !one.starts_with("ec2."));
+        all.push(clean(endpoint, 100));
+    }
     if any(&|aws| aws.s3.is_some()) {
         all.push(match access.s3() {
             Some(endpoint) => clean(endpoint, 100),

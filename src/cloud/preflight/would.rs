@@ -1,8 +1,10 @@
 //! The lines of `drill plan`: what is met, which points, what would be made, what it would cost.
 //! Pure.
 
+use jiff::Timestamp;
+
 use super::fleet;
-use super::sight::Sight;
+use super::sight::{ASSUMED, Sight};
 use crate::cloud::points::Found;
 use crate::cloud::prices::{self, Priced, per_day};
 use crate::document::drill::aws::{AwsRestore, AwsScratch, Gateway};
@@ -36,41 +38,96 @@ fn gib_shown(gib: f64) -> String {
     }
 }
 
-pub fn lines(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (met, unmet): (Vec<_>, Vec<_>) = sight.ready.checks.iter().partition(|(_, met, _)| *met);
-    lines.push(match unmet.len() {
-        0 => format!("all {} needs are met", met.len()),
-        n => format!("{n} of {} needs are NOT met", n + met.len()),
-    });
-    for (check, _, detail) in &unmet {
-        lines.push(format!("  NOT MET  {check}: {detail}"));
-    }
-    for (check, _, detail) in &met {
-        lines.push(format!("  met      {check}: {detail}"));
-    }
-    for text in &sight.ready.preexisting {
-        lines.push(format!("  noted    {text}"));
-    }
+/// A word of what the line is about (none: of the same as the line before), and the line.
+pub type Line = (&'static str, String);
+
+/// First what is amiss or not known, then what would come of it, and at last what is well.
+pub fn lines(drill: &Drill, scratch: &AwsScratch, disaster: Timestamp, sight: &Sight) -> Vec<Line> {
+    let checks = &sight.ready.checks;
+    let (met, unmet): (Vec<_>, Vec<_>) = checks.iter().partition(|(_, met, _)| *met);
+    let (assumed, met): (Vec<_>, Vec<_>) =
+        (met.into_iter()).partition(|(name, ..)| sight.assumed.contains(name));
+    let mut lines = vec![("needs", counted(met.len(), unmet.len(), assumed.len()))];
+    let told = |(name, _, detail): &(String, bool, String)| format!("{name}: {detail}");
+    lines.extend(unmet.into_iter().map(|one| ("NOT MET", told(one))));
+    lines.extend(assumed.into_iter().map(|one| ("ASSUMED", told(one))));
+    // What is assumed stands above already.
+    let there = sight.ready.preexisting.iter();
+    let there = there.filter(|text| !text.starts_with(ASSUMED));
+    lines.extend(there.map(|text| ("noted", text.clone())));
     let made: Vec<String> = (fleet::made(drill).iter())
         .map(|(what, n)| format!("{n} × {what}"))
         .collect();
-    lines.push(format!("would be made: {}", made.join(", ")));
+    lines.push(("makes", made.join(", ")));
     if let Some(zone) = &sight.zone {
-        lines.push(format!("in the zone {}", clean(&zone.name, 40)));
+        lines.push(("in", format!("the zone {}", clean(&zone.name, 40))));
+        for (step, kind) in &zone.substituted {
+            let (step, kind) = (clean(step, 80), clean(kind, 40));
+            lines.push(("", format!("{step} as {kind}, which is a substitute")));
+        }
     }
-    let total: u64 = sight.found.iter().map(|(_, found)| found.point.size).sum();
-    lines.push(format!(
-        "would be restored: {} from {} recovery points",
-        gib_shown(gib(total)),
-        sight.found.len()
-    ));
+    lines.push(("restores", restored(sight)));
+    lines.push(("data", oldest(drill, disaster, sight)));
     lines.extend(cost(drill, scratch, sight));
+    lines.extend((sight.ready.not_enforced.iter()).map(|text| ("unproved", text.clone())));
+    lines.extend(met.into_iter().map(|one| ("met", told(one))));
     lines
 }
 
+fn counted(met: usize, unmet: usize, assumed: usize) -> String {
+    let all = met + unmet + assumed;
+    let unknown = match assumed {
+        0 => String::new(),
+        n => format!("; {n} of {all} could not be asked, and would be ASSUMED"),
+    };
+    match unmet {
+        0 if assumed == 0 => format!("all {all} are met"),
+        0 => format!("{met} are met{unknown}"),
+        n => format!("{n} of {all} are NOT met: the drill would be refused{unknown}"),
+    }
+}
+
+fn restored(sight: &Sight) -> String {
+    let total: u64 = sight.found.iter().map(|(_, found)| found.point.size).sum();
+    let points = match sight.found.len() {
+        1 => "1 recovery point".to_owned(),
+        n => format!("{n} recovery points"),
+    };
+    format!("{} from {points}", gib_shown(gib(total)))
+}
+
+/// How old the data would be, which is what an RPO is compared with.
+fn oldest(drill: &Drill, disaster: Timestamp, sight: &Sight) -> String {
+    let mut ages: Vec<(i64, &str)> = Vec::new();
+    let mut unknown = Vec::new();
+    for (step, found) in &sight.found {
+        let at = found.point.note.data_time.as_deref();
+        match at.and_then(|text| text.parse::<Timestamp>().ok()) {
+            Some(at) => ages.push((disaster.as_second() - at.as_second(), step)),
+            None => unknown.push(clean(step, 80)),
+        }
+    }
+    let mut said = match ages.into_iter().max() {
+        None => "of no recovery point the data's time is known".to_owned(),
+        Some((age, step)) => {
+            let age = u64::try_from(age).unwrap_or(0);
+            let compared = match drill.objectives.rpo {
+                Some(rpo) if age > rpo.0.as_secs() => format!(", over the RPO of {rpo}"),
+                Some(rpo) => format!(", within the RPO of {rpo}"),
+                None => String::new(),
+            };
+            let step = clean(step, 80);
+            format!("the oldest is {} old ({step}){compared}", hours(age))
+        }
+    };
+    if !unknown.is_empty() {
+        said.push_str(&format!("; of unknown time: {}", unknown.join(", ")));
+    }
+    said
+}
+
 /// What all of it costs, for the objective's time and for a day.
-fn cost(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> {
+fn cost(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<Line> {
     let mut day = 0.0;
     let mut unknown: Vec<String> = Vec::new();
     for step in &drill.steps {
@@ -87,29 +144,31 @@ fn cost(drill: &Drill, scratch: &AwsScratch, sight: &Sight) -> Vec<String> {
     match drill.objectives.rto {
         Some(rto) => {
             let share = rto.0.as_secs_f64() / 86_400.0;
-            lines.push(format!(
-                "would cost about {} for the {} of its RTO, and {} for each day that it is left \
+            let text = format!(
+                "about {} if it takes its RTO of {rto}, and {} for each day that it is left \
                  ({source})",
                 prices::shown(day * share),
-                hours(rto.0.as_secs()),
                 prices::shown(day)
-            ));
+            );
+            lines.push(("costs", text));
         }
-        None => lines.push(format!(
-            "would cost about {} a day ({source})",
-            prices::shown(day)
+        None => lines.push((
+            "costs",
+            format!("about {} a day ({source})", prices::shown(day)),
         )),
     }
-    lines.push(
+    lines.push((
+        "",
         "not in that sum: AWS Backup's charge for each restore, initialisation rates, requests, \
          traffic, and the copies that lie in the vault"
             .to_owned(),
-    );
+    ));
     if !unknown.is_empty() {
         unknown.dedup();
-        lines.push(format!(
-            "of unknown price, and not in that sum: {}",
-            unknown.join(", ")
+        let unknown = unknown.join(", ");
+        lines.push((
+            "",
+            format!("of unknown price, and not in that sum: {unknown}"),
         ));
     }
     lines

@@ -29,7 +29,7 @@ use crate::shell::clean;
 /// resumed again.
 pub async fn resume(setup: Setup) -> Result<End, RunError> {
     let (run, past) = take_up(setup)?;
-    let context = run.context(past.disaster);
+    let context = again(&run, past.disaster);
     if past.is_clear() {
         return conclude(&run, &context, Ok(())).await;
     }
@@ -50,7 +50,7 @@ pub async fn resume(setup: Setup) -> Result<End, RunError> {
 /// Gives a run up: destroys all that it made, judges what was measured, and ends it.
 pub async fn sweep(setup: Setup) -> Result<End, RunError> {
     let (run, past) = take_up(setup)?;
-    let context = run.context(past.disaster);
+    let context = again(&run, past.disaster);
     if past.is_clear() {
         return conclude(&run, &context, Ok(())).await;
     }
@@ -71,7 +71,7 @@ pub async fn sweep(setup: Setup) -> Result<End, RunError> {
 pub async fn clear(setup: Setup, former: Vec<Record>) -> Result<Vec<String>, RunError> {
     let now = setup.wall.now();
     let run = Run::over(setup, former);
-    let context = run.context(now);
+    let context = again(&run, now);
     // Whatever is not met: what is of that run is to go.
     let asked = before::readiness(&run, &context).await;
     let (left, written) = teardown::all(&run, &context).await;
@@ -80,6 +80,13 @@ pub async fn clear(setup: Setup, former: Vec<Record>) -> Result<Vec<String>, Run
     run.book
         .plain(&Event::Drill(DrillEvent::Swept { left: left.clone() }))?;
     Ok(left)
+}
+
+fn again(run: &Run, disaster: Timestamp) -> DrillContext {
+    DrillContext {
+        again: true,
+        ..run.context(disaster)
+    }
 }
 
 /// How far it came.

@@ -126,6 +126,7 @@ impl Run {
             disaster,
             scratch: self.setup.plan.drill.scratch.shown().into(),
             ledger: self.book.ledger.clone(),
+            again: false,
         }
     }
 

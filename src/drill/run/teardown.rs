@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Run;
 use crate::drill::ledger::{self, LedgerEntry};
-use crate::drill::provider::DrillContext;
+use crate::drill::provider::{DrillContext, Leftover};
 use crate::journal::JournalError;
 use crate::shell::clean;
 
@@ -51,7 +51,12 @@ pub(super) async fn all(
             }
         }
     }
+    // An intent is on disk before its call: without any, what could not be asked cannot be there.
+    let is_untouched = ledger::read(&run.book.records()).is_empty();
     for leftover in run.provider().leftovers(context).await {
+        if is_untouched && leftover.kind == Leftover::UNKNOWN {
+            continue;
+        }
         let name = shown(&leftover.kind, &leftover.name);
         if !left.contains(&name) {
             left.push(name);

@@ -290,7 +290,7 @@ fn doubts_and_refusals_keep_a_drill_from_being_met() {
     let played = refuse.play(How::Run, &[]);
     sound(&played);
     assert_eq!(played.end().verdict.word, Missed);
-    reason(&played, "e reached for /primary, which is assumed lost");
+    reason(&played, "e reached for what is off limits: /primary");
     let events = drill_events(&played.records);
     let refused = events
         .iter()

@@ -360,7 +360,7 @@ fn what_is_interrupted_refused_or_doubted_is_inconclusive() {
     says(
         &refused,
         Inconclusive,
-        "db reached for /srv/primary, which is assumed lost",
+        "db reached for what is off limits: /srv/primary",
     );
     for step in [None, Some("db".to_owned())] {
         let mut doubted = good();

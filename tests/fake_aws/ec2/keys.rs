@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::super::world::{Answer, Refusal};
-use super::state::{KeyPair, Thing};
+use super::state::{KeyPair, State, Thing};
 use super::tags;
 use super::turn::{Turn, missing, paged, refuse};
 
@@ -61,6 +61,14 @@ fn fingerprint(key: &KeyPair) -> String {
         sum.wrapping_mul(1_099_511_628_211) ^ u64::from(byte)
     });
     STANDARD.encode(mixed.to_be_bytes())
+}
+
+impl State {
+    /// As `authorized_keys` has them.
+    pub fn public_keys(&self) -> Vec<String> {
+        let keys = self.keys.values();
+        keys.map(|key| key.public.clone()).collect()
+    }
 }
 
 /// By name.

@@ -122,6 +122,7 @@ impl Stage {
                 disaster: "2026-11-20T12:00:00Z".parse().unwrap(),
                 scratch: dir.path().to_owned(),
                 ledger,
+                again: false,
             },
             inner,
             dir,
@@ -245,7 +246,7 @@ fn clients(endpoint: &str, inner: &Inner) -> Clients {
         guard: inner.guard.clone(),
         pace: Pace(200.0),
         region: "eu-central-1".into(),
-        expiry: None,
+        life: crate::cloud::client::Life::Endless,
     }
 }
 

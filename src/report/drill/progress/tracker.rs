@@ -167,7 +167,7 @@ impl Tracker {
             DrillEvent::Refused { what, by, at_ms } => alarm(timed(
                 *at_ms,
                 &format!(
-                    "REFUSED: {} is assumed lost (asked for by {})",
+                    "REFUSED: {} (asked for by {})",
                     clean(what, 120),
                     clean(by, 60)
                 ),
