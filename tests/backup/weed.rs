@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use seawall::backup::store::{S3Store, Store, StoreError};
 use seawall::document::policy::S3;
 
+use crate::fake_aws::server;
+
 pub const KEY: &str = "seawall-tests";
 pub const SECRET: &str = "a-secret-of-the-tests";
 
@@ -148,9 +150,16 @@ fn start() -> Result<u16, String> {
     let program = program()?;
     let folder = folder();
     let all = ["Admin", "Read", "List", "Write", "Tagging"];
+    // The double of AWS fills buckets without a signature; drills sign for the double.
     let accounts = serde_json::json!({"identities": [
-        {"name": "tests", "credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": all},
-        // The double of AWS makes and fills restored buckets without signing.
+        {
+            "name": "tests",
+            "credentials": [
+                {"accessKey": KEY, "secretKey": SECRET},
+                {"accessKey": server::ACCESS_KEY, "secretKey": server::SECRET},
+            ],
+            "actions": all,
+        },
         {"name": "anonymous", "actions": all},
     ]});
     std::fs::write(folder.join("s3.json"), accounts.to_string()).map_err(|e| e.to_string())?;

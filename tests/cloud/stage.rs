@@ -33,6 +33,8 @@ pub struct Stage {
     pub ec2: Option<String>,
     /// The access key that drills use; its secret is that of the double's own.
     pub key: &'static str,
+    /// The S3 server that the double restores to, if it has one.
+    pub s3: Option<String>,
 }
 
 /// Where a run of a drill was left.
@@ -54,7 +56,7 @@ impl Stage {
 
     /// With `seed::example` and what instances need.
     pub fn with(mut options: Options) -> Stage {
-        let speed = options.speed;
+        let (speed, s3) = (options.speed, options.s3.clone());
         if options.seed.is_none() {
             let mut seed = seed::example();
             seed["accounts"]["111122223333"]["regions"][SCRATCH]["ec2"] = with_instances();
@@ -67,12 +69,14 @@ impl Stage {
             reach: Arc::new(FakeReach::local_sh(Vec::new())),
             ec2: None,
             key: ACCESS_KEY,
+            s3,
         }
     }
 
     pub fn access(&self) -> Access {
         Access {
             endpoint: Some(self.aws.url()),
+            s3_endpoint: self.s3.clone(),
             ec2_endpoint: self.ec2.clone(),
             keys: Some(Keys {
                 id: self.key.into(),

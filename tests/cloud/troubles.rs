@@ -1,6 +1,7 @@
 //! Named troubles: one test each, on small drills. What is expected is the verdict, what a person is
 //! told, and that nothing is left, wherever anything can be done about it.
 
+mod buckets;
 mod capacity;
 mod credentials;
 mod deaths;

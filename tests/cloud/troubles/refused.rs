@@ -154,7 +154,9 @@ fn a_scratch_where_production_runs() {
         let path = stage.dir.path().join("drill.yaml");
         std::fs::write(stage.dir.path().join("key"), "").unwrap();
         std::fs::write(&path, text.replace(&what, &instead)).unwrap();
-        let found = load_drill(&path, &Disk).err().expect("it is refused");
+        let Err(found) = load_drill(&path, &Disk) else {
+            panic!("{instead} is taken");
+        };
         let told: Vec<String> = found.iter().map(|one| one.message.clone()).collect();
         assert!(told.iter().any(|one| one.contains(words)), "{told:?}");
     }
