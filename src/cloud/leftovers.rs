@@ -388,7 +388,12 @@ mod tests {
     fn a_database_is_ours_by_its_name_or_its_tag() {
         let tag = RdsTag::builder().key(TAG_DRILL).value("run").build();
         assert!(is_ours(&[], "seawall-run-x", "run", "seawall-run-"));
-        assert!(is_ours(std::slice::from_ref(&tag), "x", "run", "seawall-run-"));
+        assert!(is_ours(
+            std::slice::from_ref(&tag),
+            "x",
+            "run",
+            "seawall-run-"
+        ));
         assert!(!is_ours(&[tag], "x", "other", "seawall-other-"));
         assert!(!is_ours(&[], "production", "run", "seawall-run-"));
     }

@@ -28,12 +28,25 @@ fn document(network: &str, rpo: &str) -> String {
     )
 }
 
-/// Each line that bears this word, without it.
-fn about<'a>(text: &'a str, word: &str) -> Vec<&'a str> {
+/// Each text that bears this word, without it, its lines put together.
+fn about(text: &str, word: &str) -> Vec<String> {
     let label = format!("  {word:<9} ");
-    text.lines()
-        .filter_map(|line| line.strip_prefix(&label))
-        .collect()
+    let mut found: Vec<String> = Vec::new();
+    let mut within = false;
+    for line in text.lines() {
+        match (line.strip_prefix(&label), line.strip_prefix("            ")) {
+            (Some(first), _) => found.push(first.to_owned()),
+            (None, Some(more)) if within => {
+                if let Some(last) = found.last_mut() {
+                    *last = format!("{last} {more}");
+                }
+                continue;
+            }
+            _ => {}
+        }
+        within = line.starts_with(&label);
+    }
+    found
 }
 
 #[test]
@@ -62,12 +75,12 @@ fn a_plan_says_what_is_met_what_would_be_made_and_what_it_costs() {
         needs[0].contains("are met; ") && needs[0].contains("would be ASSUMED"),
         "{text}"
     );
-    assert_eq!(about(text, "NOT MET"), Vec::<&str>::new(), "{text}");
+    assert_eq!(about(text, "NOT MET"), Vec::<String>::new(), "{text}");
     // What nobody could ask is not called met.
-    let quotas = |line: &&str| line.contains("quotas and classes of RDS");
+    let quotas = |line: &String| line.contains("quotas and classes of RDS");
     assert!(about(text, "ASSUMED").iter().any(quotas), "{text}");
     assert!(!about(text, "met").iter().any(quotas), "{text}");
-    let makes = about(text, "makes")[0];
+    let makes = &about(text, "makes")[0];
     for thing in [
         "1 × VPC",
         "1 × volume",
@@ -86,12 +99,12 @@ fn a_plan_says_what_is_met_what_would_be_made_and_what_it_costs() {
         ["140.0 GiB from 2 recovery points"],
         "{text}"
     );
-    let data = about(text, "data")[0];
+    let data = &about(text, "data")[0];
     assert!(
         data.contains("2.0 hours old") && data.contains("within the RPO of 26h"),
         "{data}"
     );
-    let costs = about(text, "costs")[0];
+    let costs = &about(text, "costs")[0];
     assert!(
         costs.contains("USD if it takes its RTO of 4h") && costs.contains("each day"),
         "{costs}"
@@ -130,7 +143,7 @@ fn a_plan_says_first_what_is_amiss() {
     site.write("drill.yaml", &document(more, "rpo: 1h"));
     let told = said(&mut site.command(&["drill", "plan", "drill.yaml"]));
     let text = &told.out;
-    let needs = about(text, "needs")[0];
+    let needs = &about(text, "needs")[0];
     assert!(
         needs.contains("NOT met: the drill would be refused"),
         "{}",

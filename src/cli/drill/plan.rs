@@ -260,21 +260,21 @@ mod tests {
             "5".repeat(90)
         );
         let text = in_aws(&[
-            "all 2 needs are met".to_owned(),
-            format!("  met      a key \u{1b}[31mis there: {arn} and {arn}"),
-            "  NOT MET  another: it is not".to_owned(),
+            ("needs", "all 2 are met".to_owned()),
+            ("met", format!("a key \u{1b}[31mis there: {arn} and {arn}")),
+            ("NOT MET", "another: it is not".to_owned()),
         ]);
         assert!(
             text.lines().all(|line| line.chars().count() <= 80),
             "{text}"
         );
-        assert!(text.contains("\n  all 2 needs are met\n"), "{text}");
-        assert!(text.contains("\n    met       a key"), "{text}");
+        assert!(text.contains("\n  needs     all 2 are met\n"), "{text}");
+        assert!(text.contains("\n  met       a key"), "{text}");
         assert!(
-            text.contains("\n    NOT MET   another: it is not\n"),
+            text.contains("\n  NOT MET   another: it is not\n"),
             "{text}"
         );
-        assert!(text.contains("\n              5"), "{text}");
+        assert!(text.contains("\n            5"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 }
