@@ -69,10 +69,10 @@ pub fn take(state_dir: &Path, account: &str, region: &str, run: &str) -> Result<
     Ok(Held(file))
 }
 
-/// Removes the run's own folder. Only an empty one: what is in it still is somebody's key.
+/// Removes the run's own folder with all that is in it: keys, host keys, what archives held.
 ///
 /// # Errors
-/// What is still in it.
+/// When it cannot be removed.
 pub fn remove_folder(state_dir: &Path, run: &str) -> Result<(), String> {
     let path = folder(state_dir).join(run);
     match std::fs::remove_dir_all(&path) {
@@ -103,15 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn the_runs_folder_goes_unless_something_is_in_it() {
+    fn the_runs_folder_goes_with_all_that_is_in_it_and_no_other() {
         let dir = tempfile::tempdir().unwrap();
         remove_folder(dir.path(), "run").unwrap();
         let path = folder(dir.path()).join("run");
         std::fs::create_dir_all(&path).unwrap();
         std::fs::write(path.join("key"), "x").unwrap();
-        remove_folder(dir.path(), "run").unwrap_err();
-        std::fs::remove_file(path.join("key")).unwrap();
+        let other = folder(dir.path()).join("other");
+        std::fs::create_dir_all(&other).unwrap();
         remove_folder(dir.path(), "run").unwrap();
-        assert!(!path.exists());
+        assert!(!path.exists() && other.exists());
     }
 }
