@@ -148,7 +148,7 @@ pub(super) async fn would(inner: &Inner, plan: &Plan) -> Vec<Line> {
 /// Gives the lock up, and removes the run's own folder below `state_dir/drills`.
 ///
 /// # Errors
-/// When something is still in that folder.
+/// When that folder cannot be removed.
 pub(super) fn release(inner: &Inner, drill: &DrillContext) -> Result<(), String> {
     let held = inner.state().lock.take();
     let removed = lock::remove_folder(&inner.setup.state_dir, &drill.run);
