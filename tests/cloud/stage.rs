@@ -84,7 +84,6 @@ impl Stage {
                 session: None,
             }),
             pace: self.speed,
-            ..Access::default()
         }
     }
 
