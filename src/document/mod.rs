@@ -13,6 +13,7 @@ pub mod drill;
 mod files;
 pub mod inventory;
 mod load;
+pub mod patch;
 pub mod playbook;
 pub mod policy;
 mod recovery;

@@ -10,6 +10,7 @@ mod edit_words;
 pub mod intent;
 pub mod jobs;
 pub mod judge;
+pub mod patch;
 mod pattern;
 pub mod plan;
 pub mod probe;

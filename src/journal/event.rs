@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DrillEvent, Link};
+use super::{DrillEvent, Link, PatchEvent};
 use crate::model::{ConnectionFacts, Finding, Phase};
 
 /// One thing that happened. The journal's lines are these, each with a number, a time and the
@@ -114,6 +114,8 @@ pub enum Event {
     },
     /// Something in a recovery drill.
     Drill(DrillEvent),
+    /// Something in a patch run.
+    Patch(PatchEvent),
     /// A backup was made, whole, in all the stores that it was for.
     BackupMade {
         source: String,

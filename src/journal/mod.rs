@@ -38,6 +38,7 @@ mod event;
 mod handle;
 mod lock;
 mod manifest;
+mod patch_event;
 mod reader;
 mod resume;
 mod runs;
@@ -51,6 +52,7 @@ pub use handle::{Journal, Subscriber};
 pub use manifest::{
     FileSeal, JournalSeal, Manifest, Signature, Verified, signature, verify, verify_with,
 };
+pub use patch_event::PatchEvent;
 pub use reader::{JournalReader, Torn};
 pub use runs::{
     ChainState, NoStateDir, RunFolder, RunState, Runs, RunsError, new_run_id, state_dir,

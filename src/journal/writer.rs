@@ -231,6 +231,7 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
 fn must_be_on_disk(event: &Event) -> bool {
     match event {
         Event::Drill(event) => super::drill_event::must_be_on_disk(event),
+        Event::Patch(event) => super::patch_event::must_be_on_disk(event),
         Event::Chained { .. }
         | Event::Planned { .. }
         | Event::ConfirmArmed { .. }

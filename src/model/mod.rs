@@ -4,6 +4,7 @@
 mod connection;
 pub mod drill;
 mod finding;
+pub mod patch;
 
 pub use connection::{ConnectionFacts, Phase};
 pub use finding::{Control, Finding, Severity, Status, WaiverNote};

@@ -285,6 +285,7 @@ pub fn host_of(event: &Event) -> Option<&str> {
         | Event::RulesExplained { .. }
         | Event::WaveStarted { .. }
         | Event::Drill(_)
+        | Event::Patch(_)
         | Event::BackupMade { .. }
         | Event::BackupFailed { .. }
         | Event::RunEnded { .. } => None,
