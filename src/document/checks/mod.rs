@@ -11,6 +11,7 @@ use super::structure::truth_help;
 use super::variables::check_value;
 
 mod baseline;
+mod common;
 mod drill;
 mod patch;
 mod playbook;
