@@ -397,6 +397,7 @@ fn the_nearest_right_word_is_told_at_the_line() {
         .replace("https://", "http://")
         .replace("http://{{ host }}:8080/ok", "http://me:SECRET@{{ host }}/");
     let told = render_all(&load(&text).expect_err("mistakes"), false);
+    assert!(!told.contains("SECRET"), "a password was repeated: {told}");
     insta::assert_snapshot!("patch_mistakes", told);
 }
 
