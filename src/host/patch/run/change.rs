@@ -124,7 +124,7 @@ impl Host {
             self.end(PhaseOutcome::Well, None)?;
             return Ok(None);
         }
-        let why = format!("the upgrade failed: {}", upgrade_words(&end));
+        let why = format!("the upgrade failed: {}", end.words());
         self.end(PhaseOutcome::Failed, Some(why.clone()))?;
         let is_as_before = matches!(end.outcome, JobOutcome::Failed { .. })
             && end.of("package").next().is_none()
@@ -234,20 +234,15 @@ impl Host {
             .get(place)
             .map(|i| i.container.clone())
             .unwrap_or_default();
-        let is = |word: &str| {
-            end.of("image")
-                .any(|said| said.text.split(' ').next() == Some(word))
-        };
+        let said = containers::images_said(&end.said);
+        let is = |word: &str| said.iter().any(|i| i.outcome == word);
         let trouble = if is("failed") {
             Some((
                 PatchOutcome::Failed,
                 "could not be put back to its former image",
             ))
         } else if is("went-back") {
-            Some((
-                PatchOutcome::WentBack,
-                "did not become healthy, and runs its former image again",
-            ))
+            Some((PatchOutcome::WentBack, "runs its former image again"))
         } else if end.outcome != JobOutcome::Well {
             Some((
                 PatchOutcome::Failed,
@@ -264,22 +259,6 @@ impl Host {
             self.image_trouble = Some(Verdict::of(outcome, reason));
         }
     }
-}
-
-/// Why an upgrade failed: what the job itself says comes first.
-fn upgrade_words(end: &JobEnd) -> String {
-    let differs: Vec<String> = end
-        .of("differs")
-        .map(|s| clean(&format!("{} {}", s.name, s.text), 200))
-        .collect();
-    if differs.is_empty() {
-        return end.words();
-    }
-    let differs: Vec<&str> = differs.iter().map(String::as_str).collect();
-    format!(
-        "the package manager would do something else than was planned ({}); plan anew",
-        some_of(&differs)
-    )
 }
 
 /// How long the whole of a set of checks may take, in all.

@@ -146,11 +146,7 @@ impl Host {
             .collect();
         let commands: Vec<Command> = mine
             .iter()
-            .enumerate()
-            .filter_map(|(index, c)| {
-                let command = c.command.clone()?;
-                Some((format!("c{index}"), command, c.limit.0.as_secs()))
-            })
+            .filter_map(|c| Some((c.check.clone(), c.command.clone()?, c.limit.0.as_secs())))
             .collect();
         let mut frames = Vec::new();
         if !commands.is_empty() {
@@ -164,13 +160,15 @@ impl Host {
             frames = self.link.ask(&make, limit).await?.frames;
         }
         let mut checked = Vec::new();
-        for (index, check) in mine.iter().enumerate() {
+        let mut place = 0;
+        for check in mine {
             let result = if let Some(url) = &check.http {
                 let target = &self.job.target;
                 let address = target.address.as_deref().unwrap_or(&target.name);
                 over_http(&url.replace("{{ host }}", address), check).await
             } else {
-                let name = format!("c{index}");
+                let name = place.to_string();
+                place += 1;
                 match frames.iter().find(|f| f.kind == "check" && f.name == name) {
                     Some(frame) => command_result(frame.status, &frame.text(), check),
                     None => Err("the host did not say how it ended".into()),

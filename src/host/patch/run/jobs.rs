@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::host::patch::containers;
 use crate::host::patch::job::{Job, Said, State};
 use crate::journal::PatchEvent;
 use crate::model::Phase;
-use crate::model::patch::{Engine, JobOutcome, PatchOutcome};
+use crate::model::patch::{JobOutcome, PatchOutcome};
 use crate::reach::ReachError;
 use crate::shell::{Nonce, NulInText, clean};
 
@@ -25,6 +26,9 @@ const SLACK: Duration = Duration::from_secs(35);
 /// How long after its own limit a job is still asked for: the host's supervisor ends it, and a host
 /// may have been away.
 const GRACE: Duration = Duration::from_secs(300);
+
+/// How often a host may refuse a job before it is believed.
+const REFUSALS: u32 = 2;
 
 /// Most of a log that is kept.
 const LOG: usize = 16 << 20;
@@ -43,14 +47,32 @@ impl JobEnd {
     pub fn words(&self) -> String {
         let how = match &self.outcome {
             JobOutcome::Well => "it ended well".to_owned(),
-            JobOutcome::Failed { status } => format!("it failed with status {status}"),
+            JobOutcome::Failed { status } => match status {
+                3 => "it would have been another change than the planned one".to_owned(),
+                28 => "there is not enough room".to_owned(),
+                75 => "the package manager's lock was held too long".to_owned(),
+                _ => format!("it failed with status {status}"),
+            },
             JobOutcome::TimedOut => "it ran out of its time".to_owned(),
             JobOutcome::Died => "it died on the host".to_owned(),
         };
-        if self.detail.is_empty() {
-            how
-        } else {
-            format!("{how}: {}", self.detail)
+        // What the job itself complains of says more than its last lines.
+        let why: Vec<String> = self
+            .said
+            .iter()
+            .filter(|s| {
+                matches!(
+                    s.kind.as_str(),
+                    "error" | "differs" | "busy" | "space" | "stays"
+                )
+            })
+            .take(6)
+            .map(|s| clean(&format!("{} {}", s.name, s.text), 300))
+            .collect();
+        match (why.is_empty(), self.detail.is_empty()) {
+            (false, _) => format!("{how}: {}", why.join("; ")),
+            (true, false) => format!("{how}: {}", self.detail),
+            (true, true) => how,
         }
     }
 
@@ -150,6 +172,7 @@ impl Host {
         // It is begun where it surely was not; otherwise the host is asked first.
         let mut starts = !begun;
         let mut was_seen = false;
+        let mut refusals = 0;
         loop {
             let asked = match job.filter(|_| starts) {
                 Some(job) => {
@@ -173,10 +196,15 @@ impl Host {
             };
             let followed = match (speech.read)(&said.frames, offset) {
                 Ok(followed) => followed,
-                Err(why) if starts => return Ok(Driven::Refused(clean(&why, 400))),
+                Err(why) if !was_seen && refusals >= REFUSALS => {
+                    return Ok(Driven::Refused(clean(&why, 400)));
+                }
+                // It may have been begun, or only its answer may have broken off.
                 Err(why) => {
+                    refusals += 1;
                     let error = ReachError::new(Phase::Run, clean(&why, 400));
                     pause.sleep(until, error).await?;
+                    starts = false;
                     continue;
                 }
             };
@@ -291,30 +319,21 @@ impl Host {
                 detail: clean(&words.collect::<Vec<_>>().join(" "), 400),
             },
             "image" => {
-                let outcome = word();
-                let (from, to) = (word(), word());
-                let image = self.image_named(&said.name)?;
+                let image = containers::images_said(std::slice::from_ref(said)).pop()?;
+                let plan = self.plan.images.iter().find(|i| i.container == said.name)?;
                 PatchEvent::Image {
                     host,
-                    engine: image.map_or(Engine::Docker, |i| i.engine),
-                    container: clean(&said.name, 200),
-                    image: image.map(|i| clean(&i.image, 400)).unwrap_or_default(),
-                    from: (!from.is_empty()).then_some(from),
-                    to: (!to.is_empty()).then_some(to),
-                    outcome,
-                    detail: clean(&words.collect::<Vec<_>>().join(" "), 400),
+                    engine: plan.engine,
+                    container: image.container,
+                    image: clean(&plan.image, 400),
+                    from: image.from,
+                    to: image.to,
+                    outcome: image.outcome,
+                    detail: image.detail,
                 }
             }
             _ => return None,
         })
-    }
-
-    /// The plan's image of that name; the outer `None`: it has none at all.
-    fn image_named(&self, name: &str) -> Option<Option<&crate::model::patch::ImagePlan>> {
-        if self.plan.images.is_empty() {
-            return None;
-        }
-        Some(self.plan.images.iter().find(|i| i.container == name))
     }
 }
 

@@ -232,7 +232,7 @@ impl Host {
                 }
                 "former" if upgrade.kind == ChangeKind::Upgrade => {
                     let way = match said.text.split_whitespace().next() {
-                        Some("cache") => WayBack::Cache,
+                        Some("cache" | "repack") => WayBack::Cache,
                         Some("archive") => WayBack::Archive,
                         Some("none") => WayBack::None {
                             why: "neither the host nor its archives have the former version".into(),

@@ -7,7 +7,8 @@ use crate::host::patch::observe::{self, Ask};
 use crate::model::patch::PatchSnapshot;
 use crate::shell::{Frame, Nonce, NulInText};
 
-/// A health check on the host: its name in the program, its command, its limit in seconds.
+/// A health check on the host: its name, its command, its limit in seconds. Its frame bears its
+/// place.
 pub(super) type Command = (String, String, u64);
 
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ pub(super) const SH: Speech = Speech {
     said: job::said,
     checks: |commands, nonce| {
         let functions = services::check_functions(commands)?;
-        Ok(crate::shell::assemble(nonce, &functions, "run_checks"))
+        Ok(crate::shell::assemble(nonce, &functions, "health_checks"))
     },
     reboot: services::reboot_program,
     forget: job::forget,

@@ -210,9 +210,11 @@ pub(super) fn proved(
     patch: &Patch,
     told: &[String],
 ) -> Verdict {
-    let wrong = not_as(plan, after, |u| match u.kind {
+    let wrong = not_as(plan, after, |u, now| match u.kind {
         ChangeKind::Remove => None,
-        _ => Some(u.to.as_str()),
+        // It comes only where another one needs it.
+        ChangeKind::New => now.map(|_| u.to.as_str()),
+        ChangeKind::Upgrade => Some(u.to.as_str()),
     });
     if !wrong.is_empty() {
         return Verdict::of(PatchOutcome::Failed, wrong.join("; ")).to_do(
@@ -231,7 +233,7 @@ pub(super) fn proved(
 
 /// The verdict on a host that was put back and is healthy so.
 pub(super) fn went_back(plan: &HostPlan, after: &PatchSnapshot, why: &str) -> Verdict {
-    let wrong = not_as(plan, after, |u| match u.kind {
+    let wrong = not_as(plan, after, |u, _| match u.kind {
         ChangeKind::New => None,
         _ => Some(u.from.as_str()),
     });
@@ -275,7 +277,7 @@ pub(super) fn by_hand(verdict: Verdict, plan: &HostPlan) -> Verdict {
 fn not_as<'a>(
     plan: &'a HostPlan,
     seen: &PatchSnapshot,
-    wanted: impl Fn(&'a Upgrade) -> Option<&'a str>,
+    wanted: impl Fn(&'a Upgrade, Option<&str>) -> Option<&'a str>,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     if plan.upgrades.is_empty() {
@@ -293,7 +295,7 @@ fn not_as<'a>(
             .iter()
             .find(|i| i.name == upgrade.name && (upgrade.arch.is_empty() || i.arch == upgrade.arch))
             .map(|i| i.version.as_str());
-        let wanted = wanted(upgrade);
+        let wanted = wanted(upgrade, now);
         if now != wanted {
             wrong.push(format!(
                 "{} is {}, not {}",
