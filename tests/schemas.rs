@@ -19,6 +19,7 @@ fn the_committed_schemas_are_those_of_the_types() {
         "inventory",
         "policy",
         "drill",
+        "patch",
         "findings",
         "drill-report",
     ] {
@@ -64,6 +65,12 @@ fn every_shipped_document_names_its_schema_and_is_sound() {
         }
         if schema.ends_with("drill.json") {
             let loaded = seawall::document::load_drill(path, &seawall::document::Disk);
+            loaded.map(drop).unwrap_or_else(|found| told(&found));
+            continue;
+        }
+        if schema.ends_with("patch.json") {
+            let disk = &seawall::document::Disk;
+            let loaded = seawall::document::load_patch(path, disk, None, None);
             loaded.map(drop).unwrap_or_else(|found| told(&found));
             continue;
         }

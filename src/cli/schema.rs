@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::document::{
-    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_playbook,
-    schema_for_policy,
+    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_patch,
+    schema_for_playbook, schema_for_policy,
 };
 use crate::host::resource::AnyResource;
 
@@ -32,6 +32,8 @@ enum Kind {
     Policy,
     /// A drill playbook
     Drill,
+    /// A patch playbook
+    Patch,
     /// What `--json` prints
     Findings,
     /// What `--json` prints of a drill
@@ -46,6 +48,7 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("inventory.json", Kind::Inventory),
         ("policy.json", Kind::Policy),
         ("drill.json", Kind::Drill),
+        ("patch.json", Kind::Patch),
         ("findings.json", Kind::Findings),
         ("drill-report.json", Kind::DrillReport),
     ]
@@ -60,6 +63,7 @@ fn schema(kind: Kind) -> Value {
         Kind::Inventory => schema_for_inventory(),
         Kind::Policy => schema_for_policy(),
         Kind::Drill => schema_for_drill(),
+        Kind::Patch => schema_for_patch(),
         Kind::Findings => crate::report::json::schema(),
         Kind::DrillReport => crate::report::drill::json::schema(),
     }

@@ -14,6 +14,7 @@ mod files;
 pub mod inventory;
 mod load;
 pub mod patch;
+mod patching;
 pub mod playbook;
 pub mod policy;
 mod recovery;
@@ -31,10 +32,11 @@ pub use load::{
     Loaded, LoadedBaseline, LoadedRule, Loading, ResourceDocument, ResourcePlace, load_baseline,
     load_playbook,
 };
+pub use patching::{LoadedPatch, load_patch};
 pub use recovery::{LoadedDrill, LoadedPolicy, load_drill, load_policy};
 pub use scalar::Words;
 pub use schema::{
-    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_playbook,
-    schema_for_policy,
+    schema_for_baseline, schema_for_drill, schema_for_inventory, schema_for_patch,
+    schema_for_playbook, schema_for_policy,
 };
 pub use spans::{SpanIndex, Spans};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::baseline::Baseline;
 use super::drill::Drill;
 use super::inventory::InventoryDocument;
+use super::patch::Patch;
 use super::playbook::Playbook;
 use super::policy::Policy;
 
@@ -48,6 +49,14 @@ pub fn schema_for_drill() -> Value {
     schema_for::<Drill>(
         "Seawall drill",
         "What is assumed lost, what is restored to where, how it is proved, and how long it may take.",
+    )
+}
+
+/// The schema of a patch playbook.
+pub fn schema_for_patch() -> Value {
+    schema_for::<Patch>(
+        "Seawall patch playbook",
+        "What is brought up to date on which hosts, how fast, when, and what the policy asks.",
     )
 }
 

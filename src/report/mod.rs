@@ -10,6 +10,7 @@ pub mod json;
 pub mod junit;
 mod next;
 mod paint;
+pub mod patch;
 pub mod progress;
 mod score;
 mod terminal;

@@ -3,5 +3,6 @@
 
 mod fixtures;
 mod loading;
+mod patch;
 mod recovery;
 mod resource;

@@ -11,12 +11,15 @@ use super::structure::truth_help;
 use super::variables::check_value;
 
 mod baseline;
+mod common;
 mod drill;
+mod patch;
 mod playbook;
 mod policy;
 
 pub(super) use baseline::baseline;
 pub(super) use drill::drill;
+pub(super) use patch::PatchCheck;
 pub(super) use playbook::PlaybookCheck;
 pub(super) use policy::{hide_secrets, policy};
 

@@ -6,10 +6,10 @@ use jiff::civil::Date;
 
 use super::super::diagnostic::{Diagnostic, nearest};
 use super::super::documents::Document;
-use super::super::inventory::{Inventory, select};
-use super::super::playbook::{Span, WaveSize};
+use super::super::inventory::Inventory;
+use super::super::playbook::Span;
 use super::super::spans::{Kind, Node};
-use super::{Names, level, mismatch, some};
+use super::{Names, common, level, mismatch, some};
 
 /// What a playbook is checked against.
 pub(in super::super) struct PlaybookCheck<'a> {
@@ -35,7 +35,7 @@ impl PlaybookCheck<'_> {
             self.known_rule(&entry.key, &entry.key_span);
             self.override_of(&entry.value, &entry.key_span);
         }
-        self.waves(root);
+        common::waves(self.document, root, self.found);
         self.confirm(root);
         for waiver in root.get("waivers").map(Node::items).unwrap_or_default() {
             self.waiver(waiver);
@@ -92,22 +92,7 @@ impl PlaybookCheck<'_> {
         let Some(inventory) = self.inventory else {
             return;
         };
-        for (pattern, span) in node.texts_at("hosts") {
-            if select(inventory, &[pattern.to_owned()]).is_ok() {
-                continue;
-            }
-            let bare = pattern.strip_prefix('!').unwrap_or(pattern);
-            let near = nearest(bare, inventory.names());
-            let help = match near {
-                Some(word) => format!("did you mean `{word}`?"),
-                None => format!("the inventory has: {}", some(inventory.names())),
-            };
-            let message = match bare.contains(['*', '?', '[']) {
-                true => format!("no host or group of the inventory matches `{bare}`"),
-                false => format!("the inventory has no host or group `{bare}`"),
-            };
-            self.error("unknown-host", span, message).help = Some(help);
-        }
+        common::unknown_hosts(self.document, node, "hosts", inventory, self.found);
     }
 
     fn known_rule(&mut self, id: &str, span: &Range<usize>) {
@@ -187,28 +172,6 @@ impl PlaybookCheck<'_> {
         }
     }
 
-    fn waves(&mut self, root: &Node) {
-        for (text, span) in root.texts_at("waves") {
-            match text.trim().parse::<WaveSize>() {
-                Ok(WaveSize::Hosts(0) | WaveSize::Percent(0)) => {
-                    self.error("bad-wave", span, "a wave of no hosts would never end")
-                        .help = Some("write 1 or more, or a share such as 25%".into());
-                }
-                Ok(_) => {}
-                Err(why) if is_wave_shaped(text) => {
-                    self.error("bad-wave", span, why).help = Some("a share is at most 100%".into());
-                }
-                Err(_) => {}
-            }
-        }
-        if let Some((text, span)) = root.text_at("failure_budget")
-            && is_wave_shaped(text)
-            && let Err(why) = text.trim().parse::<WaveSize>()
-        {
-            self.error("bad-wave", span, why).help = Some("a share is at most 100%".into());
-        }
-    }
-
     fn confirm(&mut self, root: &Node) {
         let Some((text, span)) = root.text_at("confirm") else {
             return;
@@ -267,12 +230,6 @@ impl PlaybookCheck<'_> {
             _ => {}
         }
     }
-}
-
-fn is_wave_shaped(text: &str) -> bool {
-    let text = text.trim();
-    let digits = text.strip_suffix('%').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// `YYYY-MM-DD` and nothing else.

@@ -12,7 +12,7 @@ pub mod junit;
 pub mod progress;
 mod terminal;
 mod trend;
-mod words;
+pub(in crate::report) mod words;
 
 pub use fold::{
     AttemptView, ClockView, ControlView, DrillView, Ending, LedgerView, PhaseView, PickedView,
