@@ -9,6 +9,7 @@ mod drill;
 mod explain;
 mod keygen;
 mod lab;
+mod patch;
 mod report;
 mod rollback;
 mod rules;
@@ -23,12 +24,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::host::run::code;
 
-const ABOUT: &str = "Hardens hosts over SSH, and proves it.
+const ABOUT: &str = "Hardens and patches hosts over SSH, and proves it.
 
 Baselines (rules as code) and playbooks (which baselines go to which hosts) are YAML documents.
 `check` says what falls short and writes nothing. `apply` changes it with a diff; each host undoes
 the change by itself unless a fresh log-in proves that it can still be reached. `rollback` takes a
-run back.";
+run back. `patch` brings packages and container images up to date, in waves, with a way back.";
 
 const CODES: &str = "Exit codes:
   0  all as demanded
@@ -60,6 +61,7 @@ enum Command {
     Backup(backup::Args),
     Rules(rules::Args),
     Explain(explain::Args),
+    Patch(patch::Args),
     Drill(drill::Args),
     Runs(runs::Args),
     Report(report::Args),
@@ -92,6 +94,7 @@ pub fn main() -> u8 {
         Command::Backup(args) => backup::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Patch(args) => patch::run(args),
         Command::Drill(args) => drill::run(args),
         Command::Runs(args) => runs::run(args),
         Command::Report(args) => report::run(args),

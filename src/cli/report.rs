@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::journal::{RunFolder, state_dir, verify_with};
-use crate::report::{self, RunView, drill};
+use crate::report::{self, RunView, drill, patch};
 
 use super::signing::own_trusted;
 use super::treat::{runs, summary, terminal_size, write};
@@ -25,7 +25,7 @@ pub struct Args {
     /// The JSON document instead of the summary
     #[arg(long)]
     json: bool,
-    /// Whole diffs, not only their beginnings
+    /// Whole diffs and long lists, not only their beginnings
     #[arg(long)]
     diff: bool,
 }
@@ -43,6 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
     };
     let text = match view.verb.as_str() {
         "drill" => of_drill(&folder, &path, &args)?,
+        "patch" | "patch-plan" => of_patch(&folder, &path, &args)?,
         _ => of_hosts(&view, &path, &args)?,
     };
     say(&text)?;
@@ -101,4 +102,23 @@ fn of_drill(folder: &RunFolder, path: &Path, args: &Args) -> anyhow::Result<Stri
         page: None,
     };
     Ok(drill::summary(&view, &look))
+}
+
+/// The same of a patch run.
+fn of_patch(folder: &RunFolder, path: &Path, args: &Args) -> anyhow::Result<String> {
+    let view = patch::load(&folder.path)?;
+    write(path, &patch::html(&view)?)?;
+    if let Some(path) = &args.junit {
+        write(path, &patch::junit::text(&view))?;
+    }
+    if args.json {
+        return Ok(patch::json::text(&view)?);
+    }
+    let look = patch::Look {
+        color: colour(&std::io::stdout()),
+        width: terminal_size().map_or(100, |(_, width)| width.clamp(60, 160)),
+        page: None,
+        full: args.diff,
+    };
+    Ok(patch::summary(&view, &look))
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::journal::{RunFolder, Signature, signature};
-use crate::report::{self, drill};
+use crate::model::patch::PatchOutcome;
+use crate::report::{self, drill, patch};
 use crate::sign::Trusted;
 
 use super::say;
@@ -34,11 +35,12 @@ pub fn run(args: Args) -> anyhow::Result<u8> {
                 };
                 let what = match view.verb.as_str() {
                     "drill" => of_drill(&folder),
+                    "patch" | "patch-plan" => of_patch(&folder),
                     _ => format!("{:3} hosts", view.hosts.len()),
                 };
                 writeln!(
                     out,
-                    "{}  {:8}  {what}  {end}  {}",
+                    "{}  {:10}  {what}  {end}  {}",
                     folder.id,
                     crate::shell::clean(&view.verb, 20),
                     crate::shell::clean(&view.playbook, 80)
@@ -66,6 +68,36 @@ fn of_drill(folder: &RunFolder) -> String {
         n => format!("{n:3} steps  {word}"),
     }
 }
+
+/// How many hosts a patch run has, and what came of them.
+fn of_patch(folder: &RunFolder) -> String {
+    let view = patch::load_some(&folder.path);
+    let hosts = match view.hosts.len() {
+        1 => "  1 host ".to_owned(),
+        n => format!("{n:3} hosts"),
+    };
+    let told: Vec<String> = OUTCOMES
+        .iter()
+        .filter_map(|outcome| match view.count(*outcome) {
+            0 => None,
+            count => Some(format!("{count} {}", patch::outcome_word(*outcome))),
+        })
+        .collect();
+    format!("{hosts}  {}", told.join(", "))
+}
+
+/// In the order in which a person wants to hear of them.
+const OUTCOMES: [PatchOutcome; 9] = [
+    PatchOutcome::Failed,
+    PatchOutcome::WentBack,
+    PatchOutcome::LeftOut,
+    PatchOutcome::Unknown,
+    PatchOutcome::NotStarted,
+    PatchOutcome::Behind,
+    PatchOutcome::Waiting,
+    PatchOutcome::Patched,
+    PatchOutcome::Current,
+];
 
 /// Whose word a sealed run is, in a word. Whether the rest fits is `verify`'s to say.
 fn signed(path: &std::path::Path, trusted: &Trusted) -> &'static str {

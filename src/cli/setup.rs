@@ -248,7 +248,7 @@ pub fn read_inventory(given: &str) -> anyhow::Result<(Inventory, BTreeMap<String
 
 /// Fails where a document is plainly one of the other kinds, as it says itself in its first key:
 /// one sentence, not a mistake for each of its lines.
-fn refuse_other_kind(path: &Path, wanted: &str) -> anyhow::Result<()> {
+pub fn refuse_other_kind(path: &Path, wanted: &str) -> anyhow::Result<()> {
     let Ok(text) = Disk.read(path) else {
         return Ok(());
     };
@@ -260,13 +260,23 @@ fn refuse_other_kind(path: &Path, wanted: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     for (kind, a, place) in [
-        ("playbook", "a playbook", "it is the first argument"),
+        (
+            "playbook",
+            "a playbook",
+            "`check` and `apply` take it first",
+        ),
         (
             "baseline",
             "a baseline",
             "a playbook names it under `baselines`",
         ),
         ("inventory", "an inventory", "it goes behind -i"),
+        (
+            "patch",
+            "a patch playbook",
+            "`seawall patch plan` and `seawall patch run` take it",
+        ),
+        ("drill", "a drill", "`seawall drill` takes it"),
     ] {
         anyhow::ensure!(
             kind == wanted || !is(kind),
@@ -274,6 +284,7 @@ fn refuse_other_kind(path: &Path, wanted: &str) -> anyhow::Result<()> {
             path.display(),
             match wanted {
                 "inventory" => "an inventory",
+                "patch" => "a patch playbook",
                 _ => "a playbook",
             }
         );

@@ -46,7 +46,7 @@ pub struct Manner {
     pub at_once: usize,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("no host would ever be treated; write 1 or more".to_owned()),
         Ok(number) => Ok(number),
@@ -71,7 +71,7 @@ pub struct Heading {
 }
 
 /// The journal, as the place where a run's events go.
-struct ToJournal(Journal);
+pub struct ToJournal(pub Journal);
 
 impl Recorder for ToJournal {
     fn event(&self, event: Event) -> Result<(), String> {
@@ -131,7 +131,7 @@ where
         journal.append(&Event::RulesExplained { why: heading.why })?;
     }
     let reach: Arc<dyn Reach> = Arc::new(AnyReach {
-        ssh: SshReach::new(ssh_options(manner, pause)),
+        ssh: SshReach::new(ssh_options(manner.accept_new, manner.ask_pass, pause)),
         local: LocalReach::default(),
     });
     let recorder: Arc<dyn Recorder> = Arc::new(ToJournal(journal.clone()));
@@ -231,11 +231,12 @@ pub fn write(path: &std::path::Path, text: &str) -> anyhow::Result<()> {
         .map_err(|e| anyhow::anyhow!("writing {}: {e}", path.display()))
 }
 
-fn ssh_options(manner: &Manner, pause: Option<progress::Pause>) -> SshOptions {
-    let prompt = Prompt::new(manner.ask_pass, pause);
+/// How hosts are reached: with `ask_pass`, a person is asked for passwords.
+pub fn ssh_options(accept_new: bool, ask_pass: bool, pause: Option<progress::Pause>) -> SshOptions {
+    let prompt = Prompt::new(ask_pass, pause);
     SshOptions {
-        accept_new: manner.accept_new,
-        passwords: manner.ask_pass,
+        accept_new,
+        passwords: ask_pass,
         ask: super::setup::is_interactive().then(|| Arc::new(prompt) as _),
         ..SshOptions::default()
     }

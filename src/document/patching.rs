@@ -44,7 +44,11 @@ pub fn load_patch(
     };
     checks::hide_secrets(&mut document, &mut shelf.found);
     PatchCheck::new(&document, inventory, today, &mut shelf.found).run();
-    let patch = typed::<Patch>(&document, &mut shelf.found);
+    // The typed pass would say the same again of what the checks have found.
+    let patch = match shelf.found.iter().any(Diagnostic::is_error) {
+        true => None,
+        false => typed::<Patch>(&document, &mut shelf.found),
+    };
     let warnings = in_order(warnings_only(shelf.found)?);
     let Some(patch) = patch else {
         return Err(warnings);

@@ -2,6 +2,7 @@
 //! `--json` prints is what its schema promises.
 
 mod contradictions;
+mod patch;
 pub mod schema;
 mod words;
 

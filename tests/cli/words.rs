@@ -2,10 +2,11 @@
 
 use super::{Desk, Said};
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "check",
     "apply",
     "rollback",
+    "patch",
     "rules",
     "explain",
     "runs",

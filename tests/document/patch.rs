@@ -225,7 +225,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
         "means-nobody?",
     ),
     // Packages.
-    ("scope: security", "scope: some", "bad-choice"),
+    ("scope: security", "scope: some", "bad-word"),
     (
         "only: [nginx, \"lib*\"]",
         "only: [nginx, linux-image-*]",
@@ -267,13 +267,13 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("from: \"22:00\"", "from: 22h", "bad-time"),
     ("from: \"22:00\"", "from: 22:00", ""),
     ("days: [sat, sun]", "days: [sat, sat]", "twice?"),
-    ("days: [sat, sun]", "days: [saturday]", "bad-choice"),
+    ("days: [sat, sun]", "days: [saturday]", "bad-word"),
     ("{hosts: [db], days", "{hosts: [d], days", "unknown-host"),
     ("{hosts: [db], days", "{hosts: [], days", "empty-hosts"),
     ("Europe/Berlin", "Europe/Berln", "bad-zone"),
     ("jitter: 10m", "jitter: 1h", "long-jitter?"),
     ("jitter: 10m", "jitter: 59m", ""),
-    ("jitter: 10m", "jitter: 2d", "long-jitter? bad-span"),
+    ("jitter: 10m", "jitter: 2d", "bad-span long-jitter?"),
     // Lengths of time.
     ("soak: 5m", "soak: 25h", "bad-span"),
     ("lock_wait: 10m", "lock_wait: 0s", ""),
@@ -289,7 +289,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("patched_within: 7d", "patched_within: 0s", "bad-span"),
     ("reboot_within: 2d", "reboot_within: 500d", "bad-span"),
     ("high: 14d", "high: 2d", "odd-deadline?"),
-    ("high: 14d", "high: 0s", "odd-deadline? bad-span"),
+    ("high: 14d", "high: 0s", "bad-span odd-deadline?"),
     // The hook.
     (
         "{here: [snap, now], limit",
@@ -397,6 +397,7 @@ fn the_nearest_right_word_is_told_at_the_line() {
         .replace("https://", "http://")
         .replace("http://{{ host }}:8080/ok", "http://me:SECRET@{{ host }}/");
     let told = render_all(&load(&text).expect_err("mistakes"), false);
+    assert!(!told.contains("SECRET"), "a password was repeated: {told}");
     insta::assert_snapshot!("patch_mistakes", told);
 }
 

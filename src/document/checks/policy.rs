@@ -60,7 +60,8 @@ pub(in super::super) fn hide_secrets(document: &mut Document, found: &mut [Diagn
     let mut secret: Vec<Range<usize>> = Vec::new();
     document.root.each_text("", &mut |key, node| {
         let text = node.text().unwrap_or_default();
-        if is_private_key(text) || (key.ends_with("_env") && !is_variable(text)) {
+        let in_url = key == "http" && authority(text).contains('@');
+        if is_private_key(text) || in_url || (key.ends_with("_env") && !is_variable(text)) {
             secret.push(node.span.clone());
         }
     });
@@ -555,10 +556,15 @@ pub(super) fn is_below(path: &str, directory: &str) -> bool {
     path.starts_with(directory)
 }
 
+/// What stands between a URL's scheme and its path: `user:password@host:port`.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
 /// Whether a URL's host is this machine.
 pub(super) fn is_loopback(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority(url);
     // What stands before an @ is no host, though it may look like one.
     if authority.contains('@') {
         return false;

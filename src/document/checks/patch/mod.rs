@@ -55,6 +55,7 @@ impl<'a> PatchCheck<'a> {
             self.check.name("patch playbook", name, span);
         }
         self.hosts(root, "hosts", "write `[all]` for every host");
+        self.known(root, "canaries");
         self.named(root, "canaries", "the canaries are");
         common::waves(self.check.document, root, self.check.found);
         for apart in items(root, "apart") {
@@ -109,18 +110,19 @@ impl<'a> PatchCheck<'a> {
         select(self.inventory?, &patterns).ok()
     }
 
-    /// Of the playbook's hosts, how many a list means. `None`: not known.
+    /// Of the playbook's hosts, how many a list means. `None`: not known, or it has none itself.
     fn own(&self, node: &Node, key: &str) -> Option<usize> {
         let all = self.chosen(self.root, "hosts")?;
+        if all.is_empty() {
+            return None;
+        }
         let these = self.chosen(node, key)?;
         let own = these.iter().filter(|host| all.contains(host));
         Some(own.count())
     }
 
-    /// Hosts that must be known, and some of them the playbook's own. `what`: e.g. `the canaries
-    /// are`.
+    /// Some of these hosts must be the playbook's own. `what`: e.g. `the canaries are`.
     fn named(&mut self, node: &Node, key: &str, what: &str) {
-        self.known(node, key);
         if let Some(entry) = node.entry(key)
             && !entry.value.items().is_empty()
             && self.own(node, key) == Some(0)
