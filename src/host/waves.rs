@@ -28,14 +28,18 @@ pub fn waves(total: usize, sizes: &[WaveSize]) -> Vec<std::ops::Range<usize>> {
     out
 }
 
-/// Whether so many failed hosts use up the budget of a run.
-pub fn is_spent(budget: WaveSize, total: usize, failed: usize) -> bool {
-    let allowed = match budget {
+/// How many hosts of a run may fail.
+pub fn allowed(budget: WaveSize, total: usize) -> usize {
+    match budget {
         // A share is rounded down here: a budget is not exceeded by rounding.
         WaveSize::Percent(share) => total * share as usize / 100,
         WaveSize::Hosts(n) => n as usize,
-    };
-    failed > allowed
+    }
+}
+
+/// Whether so many failed hosts use up the budget of a run.
+pub fn is_spent(budget: WaveSize, total: usize, failed: usize) -> bool {
+    failed > allowed(budget, total)
 }
 
 #[cfg(test)]

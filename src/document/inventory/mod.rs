@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::baseline::Value;
 pub use own::InventoryDocument;
 pub use read::{load, parse_inventory};
-pub use select::select;
+pub use select::{Globs, means, select};
 
 mod ansible;
 mod draft;

@@ -1,5 +1,7 @@
 //! Which hosts some patterns mean: in `hosts` of playbooks and waivers, and for `--limit`.
 
+use std::collections::BTreeSet;
+
 use regex::Regex;
 
 use super::{Host, Inventory};
@@ -13,12 +15,7 @@ pub fn select<'i>(
     inventory: &'i Inventory,
     patterns: &[String],
 ) -> Result<Vec<&'i Host>, Vec<String>> {
-    let patterns: Vec<&str> = patterns
-        .iter()
-        .flat_map(|pattern| pattern.split(','))
-        .map(str::trim)
-        .filter(|pattern| !pattern.is_empty())
-        .collect();
+    let patterns = parts(patterns);
     let all = patterns.iter().all(|pattern| pattern.starts_with('!')) && !patterns.is_empty();
     let mut wanted = vec![all; inventory.hosts.len()];
     let mut unknown = Vec::new();
@@ -29,7 +26,7 @@ pub fn select<'i>(
         let matcher = Matcher::of(bare);
         let mut matched = bare == "all";
         for (host, wanted) in inventory.hosts.iter().zip(wanted.iter_mut()) {
-            if matcher.takes(host) {
+            if matcher.takes_any(std::iter::once(&host.name).chain(&host.groups)) {
                 *wanted = !pattern.starts_with('!');
                 matched = true;
             }
@@ -48,14 +45,65 @@ pub fn select<'i>(
         .collect())
 }
 
-enum Matcher<'p> {
+/// Whether patterns, as [`select`] takes them, mean the host of this name and these groups.
+pub fn means(patterns: &[String], names: &BTreeSet<String>) -> bool {
+    let patterns = parts(patterns);
+    let (less, more): (Vec<&str>, Vec<&str>) = patterns.iter().partition(|p| p.starts_with('!'));
+    let takes = |pattern: &&str| Matcher::of(pattern).takes_any(names.iter());
+    let wanted = match more.is_empty() {
+        true => !less.is_empty(),
+        false => more.iter().any(takes),
+    };
+    wanted
+        && !less
+            .iter()
+            .any(|p| takes(&p.strip_prefix('!').unwrap_or(p)))
+}
+
+/// Names and globs (`*`, `?`, `[…]`) of things that are no hosts: packages, units.
+#[derive(Clone, Debug, Default)]
+pub struct Globs(Vec<Matcher>);
+
+impl Globs {
+    pub fn new<T: AsRef<str>>(globs: &[T]) -> Globs {
+        Globs(
+            globs
+                .iter()
+                .map(|glob| Matcher::of(glob.as_ref()))
+                .collect(),
+        )
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is the whole of the name.
+    pub fn take(&self, name: &str) -> bool {
+        self.0.iter().any(|matcher| matcher.takes(name))
+    }
+}
+
+/// Patterns one by one, without commas.
+fn parts(patterns: &[String]) -> Vec<&str> {
+    patterns
+        .iter()
+        .flat_map(|pattern| pattern.split(','))
+        .map(str::trim)
+        .filter(|pattern| !pattern.is_empty())
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
     All,
-    Name(&'p str),
+    Name(String),
     Glob(Regex),
 }
 
-impl<'p> Matcher<'p> {
-    fn of(pattern: &'p str) -> Self {
+impl Matcher {
+    fn of(pattern: &str) -> Self {
         if pattern == "all" || pattern == "*" {
             return Matcher::All;
         }
@@ -64,18 +112,20 @@ impl<'p> Matcher<'p> {
             .then(|| Regex::new(&regex_of(pattern)))
         {
             Some(Ok(regex)) => Matcher::Glob(regex),
-            _ => Matcher::Name(pattern),
+            _ => Matcher::Name(pattern.to_owned()),
         }
     }
 
-    fn takes(&self, host: &Host) -> bool {
+    fn takes(&self, name: &str) -> bool {
         match self {
             Matcher::All => true,
-            Matcher::Name(name) => host.name == *name || host.groups.contains(*name),
-            Matcher::Glob(regex) => {
-                regex.is_match(&host.name) || host.groups.iter().any(|g| regex.is_match(g))
-            }
+            Matcher::Name(wanted) => name == wanted,
+            Matcher::Glob(regex) => regex.is_match(name),
         }
+    }
+
+    fn takes_any<'n>(&self, mut names: impl Iterator<Item = &'n String>) -> bool {
+        matches!(self, Matcher::All) || names.any(|name| self.takes(name))
     }
 }
 
@@ -153,6 +203,53 @@ mod tests {
         is(&["web,!web-1"], "web-2");
         is(&["a.b+?"], "a.b+c");
         is(&[], "");
+    }
+
+    #[test]
+    fn one_host_is_meant_as_it_is_selected() {
+        let hosts: [(&str, &[&str]); 4] = [
+            ("web-2", &["web"]),
+            ("web-1", &["web", "edge"]),
+            ("db-1", &["db"]),
+            ("a.b+c", &[]),
+        ];
+        let lists: [&[&str]; 9] = [
+            &["all"],
+            &["web"],
+            &["w*-[!2]"],
+            &["*-[1-2]", "!edge"],
+            &["!edge", "web"],
+            &["!web"],
+            &["web,!web-1"],
+            &["all", "!all"],
+            &[],
+        ];
+        for list in lists {
+            let patterns: Vec<String> = list.iter().map(|p| (*p).to_owned()).collect();
+            let meant: Vec<&str> = hosts
+                .iter()
+                .filter(|(name, groups)| {
+                    let names = groups.iter().chain([name]).map(|n| (*n).to_owned());
+                    means(&patterns, &names.collect())
+                })
+                .map(|(name, _)| *name)
+                .collect();
+            assert_eq!(names(list), Ok(meant.join(" ")), "{list:?}");
+        }
+        let nothing = ["nobody".to_owned()];
+        assert!(!means(&nothing, &BTreeSet::from(["web-1".into()])));
+    }
+
+    #[test]
+    fn globs_are_over_the_whole_name() {
+        let globs = Globs::new(&["linux-image-*", "libssl?", "sudo"]);
+        for name in ["linux-image-6.1", "libssl3", "sudo"] {
+            assert!(globs.take(name), "{name}");
+        }
+        for name in ["xlinux-image-6.1", "libssl", "sudo-ldap", ""] {
+            assert!(!globs.take(name), "{name}");
+        }
+        assert!(Globs::new::<&str>(&[]).is_empty());
     }
 
     #[test]

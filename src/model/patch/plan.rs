@@ -54,6 +54,7 @@ impl HostPlan {
 pub enum ChangeKind {
     #[default]
     Upgrade,
+    /// It may come, where one of the upgrades needs it: the manager is not asked for it by name.
     New,
     Remove,
 }
@@ -216,7 +217,7 @@ pub enum ImageWork {
 /// Why a host cannot be begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Blocker {
-    /// `space`, `broken`, `manager`, `unseen`, `health`, `lock`.
+    /// `space`, `broken`, `manager`, `unseen`, `removal`, `health`, `lock`.
     pub what: String,
     /// In words, with what to do.
     pub why: String,

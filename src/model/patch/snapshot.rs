@@ -152,6 +152,10 @@ pub struct Offer {
     /// Which of the old version's files the host could go back with: `cache`, `archive`; empty: none.
     #[serde(default)]
     pub former: String,
+    /// Installed packages that this one takes away. Empty: none, or it could not be told which one
+    /// does; then an offered removal counts against all of them.
+    #[serde(default)]
+    pub removes: Vec<String>,
     /// What its changelog (of a downloaded package) or the manager's advisories say that it closes.
     /// `None`: neither was there.
     #[serde(default)]

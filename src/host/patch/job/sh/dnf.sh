@@ -1,0 +1,1 @@
+repair() { job_end 0; }
