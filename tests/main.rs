@@ -15,6 +15,7 @@ mod evidence;
 mod fake_aws;
 mod iam;
 mod lab;
+mod patch_containers;
 mod reach;
 mod recovery;
 mod report;
