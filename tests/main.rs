@@ -16,6 +16,7 @@ mod fake_aws;
 mod iam;
 mod lab;
 mod patch;
+mod patch_containers;
 mod reach;
 mod recovery;
 mod report;
