@@ -14,6 +14,7 @@ mod end_to_end;
 mod evidence;
 mod fake_aws;
 mod iam;
+mod job;
 mod lab;
 mod patch;
 mod reach;

@@ -8,7 +8,6 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::document::patch::Patch;
-use crate::document::playbook::WaveSize;
 use crate::host::patch::schedule::{self, Candidate};
 use crate::journal::{Event, PatchEvent, Record, RunFolder, sha256};
 use crate::model::Severity;
@@ -68,18 +67,6 @@ impl Kept {
             .collect()
     }
 
-    /// How many hosts may fail. A share is rounded down: a budget is not exceeded by rounding.
-    pub fn failure_budget(&self) -> u32 {
-        match self.patch.failure_budget {
-            WaveSize::Hosts(count) => count,
-            WaveSize::Percent(share) => {
-                let hosts = u64::try_from(self.hosts.len()).unwrap_or(u64::MAX);
-                let allowed = hosts.saturating_mul(u64::from(share)) / 100;
-                u32::try_from(allowed).unwrap_or(u32::MAX)
-            }
-        }
-    }
-
     /// What the journal says behind `RunStarted`. `advisories`: file → its date.
     pub fn declared(&self, advisories: BTreeMap<String, String>) -> PatchEvent {
         let policy = &self.patch.policy;
@@ -103,7 +90,7 @@ impl Kept {
             patch: self.patch.patch.clone(),
             waves: self.waves(),
             policy: seconds,
-            failure_budget: self.failure_budget(),
+            failure_budget: schedule::allowed_failures(self.patch.failure_budget, self.hosts.len()),
             advisories,
         }
     }
@@ -217,9 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_failures_is_rounded_down() {
+    fn a_share_of_failures_is_of_this_runs_hosts() {
         let budget = |text: &str, hosts| {
-            kept(&format!(r#", "failure_budget": "{text}""#), hosts).failure_budget()
+            let kept = kept(&format!(r#", "failure_budget": "{text}""#), hosts);
+            match kept.declared(BTreeMap::new()) {
+                PatchEvent::Declared { failure_budget, .. } => failure_budget,
+                _ => panic!("it declares"),
+            }
         };
         assert_eq!(budget("2", 1), 2);
         assert_eq!(budget("10%", 19), 1);

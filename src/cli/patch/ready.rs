@@ -225,7 +225,7 @@ impl Read {
             }
             advisories
                 .add(&file.display().to_string(), &bytes)
-                .map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
+                .map_err(anyhow::Error::msg)?;
             sums.push_str(&sha256(&bytes));
         }
         let name = path.display().to_string();
@@ -245,6 +245,9 @@ impl Read {
 mod tests {
     use super::*;
 
+    const EXPORT: &str =
+        r#"{"bash": {"CVE-2026-1": {"releases": {"bookworm": {"status": "open"}}}}}"#;
+
     #[test]
     fn advisories_that_are_not_there_are_no_empty_ones() {
         let folder = tempfile::tempdir().unwrap();
@@ -253,13 +256,19 @@ mod tests {
         assert!(format!("{error:#}").contains("gone.json"), "{error:#}");
         let error = read_advisories(&[folder.path().to_owned()]).err().unwrap();
         assert!(format!("{error:#}").contains("no .json file"), "{error:#}");
+        std::fs::write(&gone, "a page that says 404").unwrap();
+        let error = read_advisories(&[gone]).err().unwrap();
+        assert!(
+            format!("{error:#}").contains("neither an export"),
+            "{error:#}"
+        );
     }
 
     #[test]
     fn advisories_have_a_date_and_a_hash() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a.json", "b.json", "c.txt"] {
-            std::fs::write(folder.path().join(name), "{}").unwrap();
+            std::fs::write(folder.path().join(name), EXPORT).unwrap();
         }
         let file = folder.path().join("a.json");
         let read = read_advisories(&[file.clone(), folder.path().to_owned()]).unwrap();
@@ -268,7 +277,7 @@ mod tests {
         assert_eq!(read.dates.values().next(), Some(&today));
         assert_eq!(
             read.hashes.get(&file.display().to_string()),
-            Some(&sha256(b"{}"))
+            Some(&sha256(EXPORT.as_bytes()))
         );
     }
 }

@@ -3,12 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use crate::journal::Event;
 use crate::model::Phase;
-use crate::reach::{Ended, ReachError, Session, Target};
+use crate::reach::{Ended, Reach, ReachError, Session, Target};
 use crate::shell::{Frame, FrameError, FrameReader, Limits, Nonce, clean};
 
-use super::Shared;
+use super::{Recorder, Shared};
 
 /// Opens a new connection and says so in the journal.
 pub(crate) async fn connect(
@@ -20,11 +22,29 @@ pub(crate) async fn connect(
         "confirm" => &shared.awaited,
         _ => &shared.handshakes,
     };
+    open(
+        target,
+        purpose,
+        permits,
+        shared.reach.as_ref(),
+        shared.recorder.as_ref(),
+    )
+    .await
+}
+
+/// As [`connect`], for runs of other kinds.
+pub(crate) async fn open(
+    target: &Target,
+    purpose: &str,
+    permits: &Semaphore,
+    reach: &dyn Reach,
+    recorder: &dyn Recorder,
+) -> Result<Result<Box<dyn Session>, ReachError>, String> {
     let _permit = permits.acquire().await;
     let begun = Instant::now();
-    match shared.reach.connect(target).await {
+    match reach.connect(target).await {
         Ok(session) => {
-            shared.recorder.event(Event::HostConnected {
+            recorder.event(Event::HostConnected {
                 host: target.name.clone(),
                 purpose: purpose.to_owned(),
                 connection: session.facts().clone(),

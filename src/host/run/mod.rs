@@ -2,7 +2,7 @@
 
 mod apply;
 mod confirm;
-mod contact;
+pub(crate) mod contact;
 mod rollback;
 
 use std::collections::BTreeMap;

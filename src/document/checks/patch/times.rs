@@ -200,7 +200,11 @@ impl PatchCheck<'_> {
         }
         let mut minute = |key: &str| {
             let (text, span) = window.text_at(key)?;
-            let minute = minute_of_day(text);
+            // A day's end may be called by its own name.
+            let minute = match (key, text) {
+                ("to", "24:00") => Some(0),
+                _ => minute_of_day(text),
+            };
             if minute.is_none() {
                 let message = format!("`{text}` is no time of day");
                 self.check.error("bad-time", span, message).help =

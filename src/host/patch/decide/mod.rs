@@ -18,6 +18,8 @@ mod choose;
 mod notes;
 mod reboot;
 mod restart;
+#[cfg(test)]
+mod tests;
 
 pub use restart::restarts;
 
