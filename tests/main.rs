@@ -17,6 +17,7 @@ mod iam;
 mod job;
 mod lab;
 mod patch;
+mod patch_containers;
 mod reach;
 mod recovery;
 mod report;
