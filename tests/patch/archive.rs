@@ -11,6 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 const BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/patch/packages/build");
 /// All that makes another archive when it changes.
@@ -117,7 +118,7 @@ impl Drop for Archive {
     fn drop(&mut self) {
         self.state.over.store(true, Ordering::SeqCst);
         // The one that wakes it up.
-        let _ = TcpStream::connect(self.address);
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Some(listener) = self.listener.take() {
             let _ = listener.join();
         }

@@ -13,8 +13,9 @@ use super::archive::Archive;
 use crate::end_to_end::site::{Ran, Site};
 
 pub struct Yard {
-    pub site: Site,
+    /// Before the site: its address goes with the lab.
     pub archive: Archive,
+    pub site: Site,
 }
 
 impl Yard {
@@ -26,7 +27,7 @@ impl Yard {
         let (subnet, _) = first.rsplit_once('.').expect("an IPv4 address");
         let bridge: IpAddr = format!("{subnet}.1").parse().expect("the bridge's address");
         let archive = Archive::serve(bridge);
-        let yard = Yard { site, archive };
+        let yard = Yard { archive, site };
         let script = format!(
             "cat >/etc/apt/sources.list <<'LISTS'\n{}LISTS\n\
              export DEBIAN_FRONTEND=noninteractive\n\
