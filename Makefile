@@ -3,7 +3,7 @@
 # The lab's bases stay with the build, so that nothing is left elsewhere.
 export SEAWALL_LAB_CACHE ?= $(CURDIR)/target/lab
 
-.PHONY: demo demo-aws test lint bench build deps clean-lab
+.PHONY: demo demo-aws demo-patch test lint bench build deps clean-lab
 
 # Three throwaway hosts: check, apply, check, a lock-out that undoes itself, the report.
 demo: deps
@@ -12,6 +12,10 @@ demo: deps
 # A region lost and recovered against a double of AWS on this machine; a second drill killed, and swept.
 demo-aws: deps
 	scripts/demo-aws
+
+# A weekly patch run on three throwaway hosts: plan, run, one that fails and goes back, status.
+demo-patch: deps
+	scripts/demo-patch
 
 # Every test, those on lab hosts included (needs root). Ends with the count.
 test: deps

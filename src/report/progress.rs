@@ -39,6 +39,17 @@ pub struct Pause {
 }
 
 impl Pause {
+    pub(super) fn of(bar: &ProgressBar) -> Self {
+        Pause {
+            bar: bar.clone(),
+            asking: Arc::default(),
+        }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::SeqCst)
+    }
+
     /// Events that come meanwhile are not held up: they show when the bars are back.
     pub fn during<T>(&self, question: impl FnOnce() -> T) -> T {
         self.asking.store(true, Ordering::SeqCst);
@@ -344,10 +355,7 @@ impl Bars {
         // The clock goes on between events.
         total.enable_steady_tick(std::time::Duration::from_millis(250));
         Bars {
-            pause: Pause {
-                bar: total.clone(),
-                asking: Arc::default(),
-            },
+            pause: Pause::of(&total),
             held: Vec::new(),
             total,
             most: height.saturating_sub(4).clamp(1, 16),
@@ -356,7 +364,7 @@ impl Bars {
 
     fn show(&mut self, tracker: &Tracker, said: Option<Line>) {
         self.held.extend(said.map(|line| line.text));
-        if self.pause.asking.load(Ordering::SeqCst) {
+        if self.pause.is_asking() {
             return;
         }
         for line in self.held.drain(..) {

@@ -13,6 +13,7 @@ pub(super) mod out;
 mod preview;
 
 use out::Out;
+pub(super) use preview::{gist, whose};
 
 /// How the summary is to look.
 #[derive(Clone, Debug)]

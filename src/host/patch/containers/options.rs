@@ -539,6 +539,10 @@ fn config(
     }
     if config.flag("OpenStdin")? {
         add.0.push("--interactive".into());
+        // Else its input would end with the first one who attaches to it and leaves again.
+        if !config.flag("StdinOnce")? {
+            add.0.push("--attach=stdout".into());
+        }
     }
     match config.take("StopTimeout") {
         Value::Null => {}

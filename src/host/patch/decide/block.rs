@@ -7,7 +7,7 @@ use super::reboot::is_kernel;
 use crate::document::inventory::Globs;
 use crate::document::patch::{Patch, Scope};
 use crate::model::patch::{
-    Blocker, Broken, ChangeKind, HostPlan, Manager, PatchSnapshot, Upgrade, WayBack,
+    Blocker, ChangeKind, HostPlan, Manager, PatchSnapshot, Upgrade, WayBack,
 };
 
 /// What is never taken away, whatever the playbook allows: without it the host cannot be reached,
@@ -39,16 +39,14 @@ const KERNEL: u64 = 150 << 20;
 /// Sections without which no package is changed.
 const NEEDED: [&str; 3] = ["installed", "offers", "broken"];
 
-/// What is finished first.
+/// What is finished first. dpkg takes up what was left at any point; rpm leaves packages installed
+/// twice, of which a person has to choose one.
 pub fn repairs(snapshot: &PatchSnapshot) -> Vec<String> {
-    let broken = snapshot.broken.iter().filter(|package| mends(package));
-    let names: BTreeSet<&str> = broken.map(|package| package.name.as_str()).collect();
+    if snapshot.manager != Manager::Apt {
+        return Vec::new();
+    }
+    let names: BTreeSet<&str> = snapshot.broken.iter().map(|p| p.name.as_str()).collect();
     names.into_iter().map(str::to_owned).collect()
-}
-
-/// Whether finishing what was begun mends it: a package that was never unpacked whole is not.
-fn mends(package: &Broken) -> bool {
-    !package.state.contains("half-installed") && !package.state.contains("reinst")
 }
 
 /// Why it cannot be begun.
@@ -67,7 +65,9 @@ pub fn blockers(snapshot: &PatchSnapshot, plan: &HostPlan, patch: &Patch) -> Vec
         return out;
     }
     for section in NEEDED {
-        if let Some(why) = snapshot.unseen.get(section) {
+        // What is half-installed may be why the manager cannot tell what it offers.
+        let may_be_seen_later = section == "offers" && !plan.repairs.is_empty();
+        if let Some(why) = snapshot.unseen.get(section).filter(|_| !may_be_seen_later) {
             out.push(blocker(
                 "unseen",
                 format!("{section} could not be seen: {why}; mend that first"),
@@ -89,18 +89,20 @@ fn blocker(what: &str, why: String) -> Blocker {
 }
 
 fn beyond_repair(snapshot: &PatchSnapshot) -> Option<Blocker> {
-    let lost: Vec<&str> = snapshot
+    if snapshot.manager == Manager::Apt || snapshot.broken.is_empty() {
+        return None;
+    }
+    let broken: Vec<String> = snapshot
         .broken
         .iter()
-        .filter(|package| !mends(package))
-        .map(|package| package.name.as_str())
+        .map(|package| format!("{} ({})", package.name, package.state))
         .collect();
     let why = format!(
-        "half-installed, so that only its file can finish it: {}; install it anew \
-         (apt-get install --reinstall NAME) or remove it",
-        listed(lost.iter().copied())
+        "an interrupted transaction left {}; see dnf check, and mend it by hand \
+         (dnf remove --duplicates)",
+        listed(broken.iter().map(String::as_str))
     );
-    (!lost.is_empty()).then(|| blocker("broken", why))
+    Some(blocker("broken", why))
 }
 
 fn protected(snapshot: &PatchSnapshot, plan: &HostPlan) -> Option<Blocker> {
@@ -111,9 +113,10 @@ fn protected(snapshot: &PatchSnapshot, plan: &HostPlan) -> Option<Blocker> {
     };
     // The names of dnf's kernels do not bear their version.
     let running_rpm = |upgrade: &Upgrade| {
-        is_kernel(&upgrade.name)
+        snapshot.manager == Manager::Dnf
+            && is_kernel(&upgrade.name)
             && !upgrade.from.is_empty()
-            && running.contains(upgrade.from.trim_start_matches("0:"))
+            && running.starts_with(upgrade.from.trim_start_matches("0:"))
     };
     let gone: Vec<&str> = plan
         .upgrades

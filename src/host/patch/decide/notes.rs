@@ -28,6 +28,19 @@ fn packages(snapshot: &PatchSnapshot, plan: &HostPlan, patch: &Patch, out: &mut 
             "an archive did not answer, so that what it offers is not known: {why}"
         )),
     }
+    if !plan.repairs.is_empty() {
+        let broken = snapshot.broken.iter();
+        let broken: Vec<String> = broken
+            .map(|p| format!("{} ({})", p.name, p.state))
+            .collect();
+        let names = listed(broken.iter().map(String::as_str));
+        out.push(format!(
+            "left unfinished by someone else, and finished first: {names}"
+        ));
+        if snapshot.unseen.contains_key("offers") {
+            out.push("what is offered is seen only after that: run it once more".to_owned());
+        }
+    }
     if let Some(lock) = &snapshot.lock {
         out.push(format!(
             "{} (pid {}) holds the package manager's lock: it is waited for, {} at most",

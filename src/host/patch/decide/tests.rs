@@ -312,6 +312,15 @@ fn what_a_host_cannot_be_without_is_never_taken_away() {
     let mut snapshot = host(vec![offer("app"), removal("linux-image-6.1.0-17-amd64")]);
     snapshot.kernel.running = "6.1.0-18-amd64".into();
     assert!(decided(&snapshot, &allowed).blockers.is_empty());
+    for (version, blocks) in [("5.14.0-427.el9", true), ("5.14.0-400.el9", false)] {
+        let mut kernel = removal("kernel-core");
+        kernel.from = version.into();
+        let mut snapshot = host(vec![offer("app"), kernel]);
+        snapshot.manager = Manager::Dnf;
+        snapshot.kernel.running = "5.14.0-427.el9.x86_64".into();
+        let plan = decided(&snapshot, &allowed);
+        assert_eq!(!plan.blockers.is_empty(), blocks, "{version}");
+    }
 }
 
 #[test]
@@ -408,11 +417,19 @@ fn what_others_left_half_installed_is_finished_or_reported() {
     let plan = decided(&snapshot, &patch(""));
     assert_eq!(plan.repairs, ["a", "b"]);
     assert!(plan.blockers.is_empty() && !plan.is_empty());
-    snapshot.broken.push(broken("c", "half-installed"));
+    assert!(noted(&plan, "b (half-configured)"));
+    // It may be why nothing could be seen of what is offered.
+    snapshot
+        .unseen
+        .insert("offers".into(), "E: a needs to be reinstalled".into());
     let plan = decided(&snapshot, &patch(""));
-    assert_eq!(plan.repairs, ["a", "b"]);
+    assert!(plan.blockers.is_empty() && noted(&plan, "run it once more"));
+    let mut twice = snapshot.clone();
+    twice.manager = Manager::Dnf;
+    twice.unseen.clear();
+    let plan = decided(&twice, &patch(""));
+    assert!(plan.repairs.is_empty());
     assert_eq!(blocked(&plan), ["broken"]);
-    assert!(plan.blockers[0].why.contains("c;"));
     // A playbook for containers alone leaves packages alone.
     let plan = decided(&snapshot, &patch("packages: {scope: none}"));
     assert!(plan.repairs.is_empty() && plan.blockers.is_empty());

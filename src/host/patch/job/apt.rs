@@ -4,7 +4,7 @@ use crate::document::patch::{Conffiles, Patch};
 use crate::model::patch::{ChangeKind, HostPlan, PatchSnapshot, Upgrade, WayBack};
 use crate::shell::{NulInText, quote};
 
-use super::packages::{Part, automatic, former, is_word, strange};
+use super::packages::{MANAGER, Part, automatic, former, is_word, strange};
 
 const APT: &str = include_str!("sh/apt.sh");
 const DOWNLOAD: &str = include_str!("sh/apt_download.sh");
@@ -23,7 +23,7 @@ pub(super) fn program(
         Conffiles::Replace => "replace",
     };
     let mut functions = format!(
-        "conffiles={conffiles} lock_wait={}\nhook_text={}\n{APT}\n",
+        "conffiles={conffiles} lock_wait={}\nhook_text={}\n{MANAGER}\n{APT}\n",
         patch.lock_wait.0.as_secs(),
         quote(HOOK)?
     );

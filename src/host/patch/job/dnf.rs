@@ -1,10 +1,10 @@
 //! What the jobs of dnf are told. Pure.
 
-use crate::document::patch::{Conffiles, Patch};
+use crate::document::patch::Patch;
 use crate::model::patch::{ChangeKind, HostPlan, PatchSnapshot, Upgrade};
 use crate::shell::{NulInText, quote};
 
-use super::packages::{Part, former, is_word, strange};
+use super::packages::{MANAGER, Part, former, is_word, strange};
 
 const DNF: &str = include_str!("sh/dnf.sh");
 
@@ -32,12 +32,9 @@ pub(super) fn program(
         u8::from(patch.packages.way_back),
         part.word()
     );
-    let conffiles = match patch.packages.conffiles {
-        Conffiles::Keep => "keep",
-        Conffiles::Replace => "replace",
-    };
+    // Which file stays is the package's own choice with rpm (`noreplace`); it is reported.
     let functions = format!(
-        "conffiles={conffiles} lock_wait={}\n{DNF}\n",
+        "lock_wait={}\n{MANAGER}\n{DNF}\n",
         patch.lock_wait.0.as_secs()
     );
     Ok((functions, calls))

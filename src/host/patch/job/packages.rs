@@ -7,15 +7,18 @@
 //! PID WHY` when they waited too long, `broken NAME:ARCH STATE` for what is half-installed at the
 //! end, `error WHAT WHY` for the manager's own complaints, `note WHAT TEXT`.
 //!
-//! They end with 0 (well), 1 (failed), 3 (it would have been another change than the plan's, and
-//! nothing was done), 28 (no room, nothing was done), 71 (the database cannot be read), 75 (the lock
-//! was held too long, nothing was done).
+//! They end with 0 (well), 1 (failed), 3 (the manager refused, or would have made another change than
+//! the plan's: nothing was done), 28 (no room, nothing was done), 71 (the database cannot be read),
+//! 75 (the lock was held too long, nothing was done).
 
 use crate::document::patch::Patch;
 use crate::model::patch::{ChangeKind, HostPlan, Manager, PatchSnapshot, Upgrade};
 use crate::shell::{NulInText, clean, quote};
 
 use super::{Job, apt, dnf};
+
+/// What the jobs of all managers share.
+pub(super) const MANAGER: &str = include_str!("sh/manager.sh");
 
 /// Which job it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

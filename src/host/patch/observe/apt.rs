@@ -223,6 +223,9 @@ fn read_offers(frames: &[Frame], archives: &Archives, old_sizes: &Sizes, out: &m
     for step in &steps {
         out.offers.push(offer(step, &about, out));
     }
+    if let Ok(gentle) = text("gentle").and_then(|t| offers::parse(&t)) {
+        blame(&mut out.offers, &gentle);
+    }
     let pinned = pinned(&about, out);
     for offer in &pinned {
         out.holds.push(Hold {
@@ -236,6 +239,28 @@ fn read_offers(frames: &[Frame], archives: &Archives, old_sizes: &Sizes, out: &m
             Some(known) => known.deferred = "pinned".into(),
             None if !offer.to.is_empty() => out.offers.push(offer),
             None => {}
+        }
+    }
+}
+
+/// Says which offers take others away: those that apt leaves out where it may take nothing. Which of
+/// them takes which is not known, so all of them are said to take all.
+fn blame(offers: &mut [Offer], gentle: &[offers::Step]) {
+    let of_kind = |o: &&Offer| o.kind == OfferKind::Remove;
+    let gone: Vec<String> = offers
+        .iter()
+        .filter(of_kind)
+        .map(|o| o.name.clone())
+        .collect();
+    let stays: BTreeSet<(&str, &str)> = gentle
+        .iter()
+        .filter(|s| matches!(s.kind, OfferKind::Upgrade | OfferKind::New))
+        .map(|s| (s.name(), s.to.as_str()))
+        .collect();
+    for offer in offers {
+        let comes = matches!(offer.kind, OfferKind::Upgrade | OfferKind::New);
+        if comes && !stays.contains(&(offer.name.as_str(), offer.to.as_str())) {
+            offer.removes.clone_from(&gone);
         }
     }
 }

@@ -15,6 +15,7 @@ mod stale;
 mod system;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::BTreeMap;
 

@@ -126,6 +126,32 @@ fn lists_that_were_not_all_fetched_are_not_fresh() {
     assert_eq!(read(&[], &ALL, "h", "t").refreshed, Refreshed::NotAsked);
 }
 
+/// apt leaves out what takes something away where it may not: those are the ones.
+#[test]
+fn what_takes_others_away_is_told_from_what_does_not() {
+    let simulated = "Remv old [1.0-1]\nInst app [1] (2 Debian:12/stable [all])\n\
+                     Inst new [1] (2 Debian:12/stable [all])\nInst fresh (2 Debian:12/stable [all])";
+    let gentle = "The following packages have been kept back:\n   new (1 => 2)\n\
+                  Inst app [1] (2 Debian:12/stable [all])\n";
+    let removes = |gentle: Option<Frame>| -> Vec<(String, Vec<String>)> {
+        let mut frames = vec![
+            frame("system", 0, "arch amd64\nmanager apt"),
+            frame("simulated", 0, simulated),
+        ];
+        frames.extend(gentle);
+        let offers = read(&frames, &ALL, "h", "t").offers;
+        offers.into_iter().map(|o| (o.name, o.removes)).collect()
+    };
+    let told = removes(Some(frame("gentle", 0, gentle)));
+    for (name, taken) in told {
+        let takes = matches!(name.as_str(), "new" | "fresh");
+        assert_eq!(taken, if takes { vec!["old"] } else { vec![] }, "{name}");
+    }
+    for untold in [None, Some(frame("gentle", 100, "E: broken"))] {
+        assert!(removes(untold).iter().all(|(_, taken)| taken.is_empty()));
+    }
+}
+
 const NAMES: &[&str] = &[
     "boot",
     "os",
@@ -136,6 +162,7 @@ const NAMES: &[&str] = &[
     "automatic",
     "updates",
     "simulated",
+    "gentle",
     "policy",
     "versions",
     "sizes",

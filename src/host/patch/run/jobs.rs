@@ -353,7 +353,7 @@ fn tail(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log.get(end..).unwrap_or_default());
     let lines: Vec<&str> = text
         .lines()
-        .filter(|l| !l.starts_with("@seawall ") && !l.trim().is_empty())
+        .filter(|l| !l.starts_with("@seawall") && !l.trim().is_empty())
         .collect();
     let from = lines.len().saturating_sub(LINES);
     clean(&lines.get(from..).unwrap_or_default().join(" | "), 600)

@@ -36,10 +36,6 @@ impl Out {
         if self.full { all } else { all.min(most) }
     }
 
-    pub fn ink(&self, ink: Ink, text: &str) -> String {
-        self.paint.ink(ink, text)
-    }
-
     pub fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');

@@ -32,42 +32,7 @@ archive_dir() {
   archives=${archives%\'}
   archives=${archives%/}
   [ -d "$archives" ] || archives=/var/cache/apt/archives
-}
-
-# holder FILE…: who holds one of these locks, in $holder; empty: nobody that can be seen.
-holder() {
-  holder=
-  inodes=" $(stat -c %i -- "$@" 2>/dev/null | tr '\n' ' ')"
-  while read -r _n _kind _how access pid place _rest; do
-    [ "$_kind" != '->' ] && [ "$access" = WRITE ] || continue
-    case $inodes in *" ${place##*:} "*) ;; *) continue ;; esac
-    # The same number may be another file's on another file system.
-    for open in "/proc/$pid/fd"/*; do
-      for file in "$@"; do
-        [ "$open" -ef "$file" ] && holder=$pid && return 0
-      done
-    done
-  done </proc/locks
-  return 1
-}
-
-# await_locks: until nobody else is at it; names who is. Ends the job with 75 when it takes too long.
-await_locks() {
-  now
-  lock_until=$((REPLY + lock_wait)) told=
-  while holder /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock "$archives/lock"; do
-    program=$(tr '\0' ' ' <"/proc/$holder/cmdline" 2>/dev/null | head -c 200)
-    if [ "$told" != "$holder" ]; then
-      say lock "$holder" "$program"
-      told=$holder
-    fi
-    now
-    if [ "$REPLY" -ge "$lock_until" ]; then
-      say busy "$holder" "after $lock_wait seconds the package manager's lock is still held by $program"
-      job_end 75
-    fi
-    sleep 1
-  done
+  lock_files="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock $archives/lock"
 }
 
 # stock FILE: all that dpkg knows of, with tabs: NAME:ARCH VERSION STATUS FLAG.
@@ -119,9 +84,6 @@ changes() {
   done <"$dir/conffiles"
 }
 
-# mark: where the log stands, so that `why` looks at what comes.
-mark() { marked=$(wc -c <"$dir/log"); }
-
 # why WHAT: says what apt called errors since `mark`.
 why() {
   say error "$1" "$(tail -c "+$((marked + 1))" "$dir/log" | grep '^E: \|^dpkg: error' | tail -n 4 | tr '\n' ' ' | head -c 900)"
@@ -131,13 +93,14 @@ why() {
 configure() { limited "$1" dpkg $conf_options --configure -a; }
 
 # guarded WORD…: apt_get, which is ended before it begins where it would do what is not in
-# $dir/wanted (lines NAME ARCH VERSION, `-` for taken away). 3: it was.
+# $dir/wanted (lines NAME ARCH VERSION, `-` for taken away). 3: nothing was begun.
 guarded() {
-  rm -f -- "$dir/differs"
+  rm -f -- "$dir/differs" "$dir/agreed"
   printf '%s' "$hook_text" >"$dir/hook" && chmod 700 "$dir/hook" || return 1
   apt_get -o "DPkg::Pre-Install-Pkgs::=$dir/hook" -o "DPkg::Tools::Options::$dir/hook::Version=3" "$@"
   rc=$?
-  [ -s "$dir/differs" ] || return "$rc"
+  [ "$rc" != 0 ] && [ ! -e "$dir/agreed" ] || return "$rc"
+  [ -s "$dir/differs" ] || return 3
   while read -r name what; do say differs "$name" "$what"; done <"$dir/differs"
   return 3
 }
@@ -156,7 +119,7 @@ auto() {
 
 job_cleanup() {
   archive_dir
-  [ ! -e "$dir/acts" ] || configure 150
+  [ ! -e "$dir/acts" ] || configure "$((limit < 150 ? limit : 150))"
   [ ! -e "$dir/before" ] || changes
 }
 
@@ -223,7 +186,10 @@ upgrade() {
   rc=$?
   if [ "$rc" != 0 ]; then
     why upgrade
-    [ "$rc" != 3 ] || job_end 3
+    if [ "$rc" = 3 ]; then
+      auto
+      job_end 3
+    fi
     # One try to end in good order what had begun.
     [ "$(dpkg-query -W -f '${db:Status-Status}\n' | grep -c '^unpacked$\|^half-configured$\|^triggers-')" = 0 ] ||
       configure "$((limit / 2))"

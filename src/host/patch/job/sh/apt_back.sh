@@ -4,8 +4,8 @@ todo() {
   awk -F '\t' '
     NR == FNR { version[$1] = $2; status[$1] = $3; flag[$1] = $4; next }
     {
-      split($0, w, " "); key = w[2] ":" w[3]; s = status[key]
-      there = (key in status) && s != "not-installed" && s != "config-files"
+      split($0, w, " "); key = w[2] ":" w[3]; s = (key in status) ? status[key] : "not-installed"
+      there = s != "not-installed" && s != "config-files"
       if (w[4] == "-") { if (there) print "take", w[2], w[3] }
       else if (!there || version[key] != w[4] || s != "installed" || flag[key] != "ok") print "put", w[2], w[3], w[4], w[8]
     }' "$dir/$1" "$dir/plan" >"$dir/todo"

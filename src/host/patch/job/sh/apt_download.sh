@@ -1,12 +1,3 @@
-# room DIR BYTES: whether there is so much room, and some to spare.
-room() {
-  free=$(df -Pk -- "$1" 2>/dev/null | awk 'NR == 2 { print $4 }')
-  case $free in '' | *[!0-9]*) say note space "it is not known how much room $1 has"; return 0 ;; esac
-  [ "$free" -lt "$(($2 / 1024 + 16384))" ] || return 0
-  say space "$1" "$((free * 1024)) $2"
-  return 1
-}
-
 # put_by FILE: a file of the former version, into the run's own folder.
 put_by() {
   [ -s "$archives/$1" ] || return 1

@@ -34,4 +34,5 @@ while IFS= read -r line; do
 done
 # Words that cannot be read are no consent.
 [ ! "$head" ] || { printf 'apt said nothing that is understood\n' >>"$dir/differs"; bad=1; }
+[ "$bad" != 0 ] || printf '' >"$dir/agreed"
 exit "$bad"

@@ -44,9 +44,17 @@ attend() {
     rc=$?
     [ "$woken" ] || break
   done
-  kill "$clock" 2>/dev/null
-  wait "$clock"
+  # It is ending the job: what it ends has ended when it has.
+  [ ! -e "$dir/late" ] || wait "$clock"
   REPLY=$rc
+}
+
+# retire: the clock too. A signal can be lost on a shell that has just begun: until it is gone.
+retire() {
+  while born "$clock"; do
+    kill "$clock" 2>/dev/null
+    sleep 0.05 2>/dev/null || sleep 1
+  done
 }
 
 supervise() {
@@ -61,6 +69,7 @@ supervise() {
   end="exit $REPLY"
   if [ -e "$dir/late" ]; then
     end=timeout
+    retire
     rm -f -- "$dir/late"
     attend 300 cleanup
   fi
@@ -73,4 +82,5 @@ supervise() {
   fi
   printf '%s\n' "$end" >"$dir/ended.part" && kept "$dir/ended.part" "$dir/log" &&
     mv -f -T -- "$dir/ended.part" "$dir/ended" && kept "$dir"
+  retire
 }

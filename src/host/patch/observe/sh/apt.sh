@@ -42,10 +42,17 @@ observe_apt_installed() {
 # observe_apt_offers OPTION…: what a full upgrade would do, and, only where there is something to
 # tell, where it comes from and how large it is.
 observe_apt_offers() {
-  _sim=$(limited 300 apt-get -s -V -o Debug::NoLocking=1 -o APT::Get::AutomaticRemove=false -o APT::Output-Version=0 -o APT::Get::Show-User-Simulation-Note=0 "$@" dist-upgrade 2>&1)
+  set -- -s -V -o Debug::NoLocking=1 -o APT::Get::AutomaticRemove=false -o APT::Output-Version=0 -o APT::Get::Show-User-Simulation-Note=0 "$@"
+  _sim=$(limited 300 apt-get "$@" dist-upgrade 2>&1)
   _rc=$?
   tell simulated "$_rc" "$_sim"
   [ "$_rc" -eq 0 ] || return 0
+  # What of it can be had without taking anything away.
+  case $newline$_sim in *"$newline"Remv\ *)
+    _said=$(limited 300 apt-get "$@" --with-new-pkgs upgrade 2>&1)
+    tell gentle "$?" "$_said"
+    ;;
+  esac
 
   _pins=
   for _one in /etc/apt/preferences /etc/apt/preferences.d/*; do [ -f "$_one" ] && _pins=1; done
