@@ -25,7 +25,7 @@ pub struct Wish {
 }
 
 pub fn plan(documents: &Documents, no_refresh: bool, manner: &Manner) -> anyhow::Result<u8> {
-    let mut ready = documents.prepare(manner.at_once)?;
+    let mut ready = documents.prepare()?;
     if no_refresh {
         ready.kept.patch.packages.refresh = false;
     }
@@ -45,7 +45,7 @@ pub fn run(documents: &Documents, wish: &Wish, manner: &Manner) -> anyhow::Resul
         "nobody can be asked here, so nothing was done: `--yes` patches without asking, `seawall \
          patch plan` shows what would be done"
     );
-    let mut ready = documents.prepare(manner.at_once)?;
+    let mut ready = documents.prepare()?;
     let notes = wish.heed(&mut ready);
     let key = key()?;
     if !wish.yes && !agreed(&ready, manner)? {

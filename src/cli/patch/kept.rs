@@ -34,8 +34,6 @@ pub struct Kept {
     pub advisories: Vec<PathBuf>,
     /// Path → SHA-256 of each document that was read.
     pub documents: BTreeMap<String, String>,
-    /// Hosts that are looked at, or downloaded to, at once.
-    pub sessions: usize,
 }
 
 /// A host as the inventory knew it.
@@ -185,7 +183,6 @@ mod tests {
             hosts: (0..hosts).map(host).collect(),
             advisories: Vec::new(),
             documents: BTreeMap::new(),
-            sessions: 64,
         }
     }
 

@@ -42,7 +42,7 @@ pub struct Read {
 
 impl Documents {
     /// Reads and checks everything, and chooses hosts.
-    pub fn prepare(&self, sessions: usize) -> anyhow::Result<Ready> {
+    pub fn prepare(&self) -> anyhow::Result<Ready> {
         let Some(given) = &self.inventory else {
             anyhow::bail!("which hosts? Give an inventory with -i (a file, or host names)");
         };
@@ -84,7 +84,6 @@ impl Documents {
                     .collect(),
                 advisories,
                 documents,
-                sessions,
             },
             read,
         })
