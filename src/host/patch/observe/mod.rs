@@ -5,8 +5,10 @@
 //! `unseen` with its reason.
 
 mod apt;
+mod apt_offers;
 mod changelog;
 mod dnf;
+mod dnf_offers;
 mod health;
 mod offers;
 mod policy;
@@ -57,6 +59,12 @@ impl Ask {
 /// # Errors
 /// Never with what `Ask` can hold; the type is that of all programs.
 pub fn program(ask: &Ask, nonce: &Nonce) -> Result<String, NulInText> {
+    let (functions, calls) = parts(ask);
+    Ok(assemble(nonce, &functions, &calls))
+}
+
+/// Its functions, and the calls of them.
+fn parts(ask: &Ask) -> (String, String) {
     let mut functions = String::from(concat!(
         include_str!("sh/system.sh"),
         include_str!("sh/health.sh")
@@ -84,7 +92,7 @@ pub fn program(ask: &Ask, nonce: &Nonce) -> Result<String, NulInText> {
         calls.push_str("observe_containers\n");
     }
     calls.push_str("frame end observe 0 ''");
-    Ok(assemble(nonce, &functions, &calls))
+    (functions, calls)
 }
 
 /// Whether the program came to its end.

@@ -39,6 +39,11 @@ observe_apt_installed() {
   tell updates 0 "$_said"
 }
 
+has_pins() {
+  for _one in /etc/apt/preferences /etc/apt/preferences.d/*; do [ -f "$_one" ] && return 0; done
+  return 1
+}
+
 # observe_apt_offers OPTION…: what a full upgrade would do, and, only where there is something to
 # tell, where it comes from and how large it is.
 observe_apt_offers() {
@@ -54,9 +59,7 @@ observe_apt_offers() {
     ;;
   esac
 
-  _pins=
-  for _one in /etc/apt/preferences /etc/apt/preferences.d/*; do [ -f "$_one" ] && _pins=1; done
-  case $_sim in *"$newline"Inst\ * | *"$newline"Remv\ * | *' => '*) ;; *) [ "$_pins" ] || return 0 ;; esac
+  case $_sim in *"$newline"Inst\ * | *"$newline"Remv\ * | *' => '*) ;; *) has_pins || return 0 ;; esac
 
   _policy=$(limited 120 apt-cache policy 2>/dev/null)
   tell policy "$?" "$_policy"

@@ -65,10 +65,17 @@ observe_dnf_offers() {
   set -f
   set --
   for _line in $_table; do
-    case $_line in ' '[A-Za-z0-9]*)
+    case $_line in
+    ' '[A-Za-z0-9]*)
       _name=${_line# }
+      set -- "$@" "${_name%% *}"
+      ;;
+    ' '*' replacing '*)
+      # `replacing  NAME.ARCH VERSION`
+      _name=${_line##*replacing }
+      _name=${_name# }
       _name=${_name%% *}
-      set -- "$@" "$_name"
+      set -- "$@" "${_name%.*}"
       ;;
     esac
   done
