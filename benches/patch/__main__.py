@@ -101,8 +101,9 @@ class Bench:
         self.each(script)
 
     def last_week(self):
-        """Every host as it was: the former versions, and nothing fetched."""
-        self.each("dpkg -i --force-downgrade /root/former/*.deb >/dev/null 2>&1 && apt-get clean")
+        """Every host as it was: the former versions, in the cache too, and nothing new fetched."""
+        self.each("dpkg -i --force-downgrade /root/former/*.deb >/dev/null 2>&1 && "
+            "rm -f /var/cache/apt/archives/*_2.0-1_*.deb")
 
     def this_week(self):
         self.each("DEBIAN_FRONTEND=noninteractive apt-get -qy dist-upgrade >/dev/null 2>&1")
