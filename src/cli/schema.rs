@@ -36,6 +36,10 @@ enum Kind {
     Findings,
     /// What `--json` prints of a drill
     DrillReport,
+    /// What `--json` prints of a patch plan or a patch run
+    PatchReport,
+    /// What `patch status --json` prints
+    PatchStatus,
 }
 
 /// File name → schema, of everything that is committed under `schemas/`.
@@ -48,6 +52,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("drill.json", Kind::Drill),
         ("findings.json", Kind::Findings),
         ("drill-report.json", Kind::DrillReport),
+        ("patch-report.json", Kind::PatchReport),
+        ("patch-status.json", Kind::PatchStatus),
     ]
     .map(|(name, kind)| (name, schema(kind)))
     .into()
@@ -62,6 +68,8 @@ fn schema(kind: Kind) -> Value {
         Kind::Drill => schema_for_drill(),
         Kind::Findings => crate::report::json::schema(),
         Kind::DrillReport => crate::report::drill::json::schema(),
+        Kind::PatchReport => crate::report::patch::json::schema(),
+        Kind::PatchStatus => crate::report::patch::status::schema(),
     }
 }
 
