@@ -22,6 +22,8 @@ fn the_committed_schemas_are_those_of_the_types() {
         "patch",
         "findings",
         "drill-report",
+        "patch-report",
+        "patch-status",
     ] {
         let now = seawall(&["schema", kind]);
         assert!(now.status.success(), "{kind}");

@@ -38,6 +38,10 @@ enum Kind {
     Findings,
     /// What `--json` prints of a drill
     DrillReport,
+    /// What `--json` prints of a patch plan or a patch run
+    PatchReport,
+    /// What `patch status --json` prints
+    PatchStatus,
 }
 
 /// File name → schema, of everything that is committed under `schemas/`.
@@ -51,6 +55,8 @@ pub fn all() -> Vec<(&'static str, Value)> {
         ("patch.json", Kind::Patch),
         ("findings.json", Kind::Findings),
         ("drill-report.json", Kind::DrillReport),
+        ("patch-report.json", Kind::PatchReport),
+        ("patch-status.json", Kind::PatchStatus),
     ]
     .map(|(name, kind)| (name, schema(kind)))
     .into()
@@ -66,6 +72,8 @@ fn schema(kind: Kind) -> Value {
         Kind::Patch => schema_for_patch(),
         Kind::Findings => crate::report::json::schema(),
         Kind::DrillReport => crate::report::drill::json::schema(),
+        Kind::PatchReport => crate::report::patch::json::schema(),
+        Kind::PatchStatus => crate::report::patch::status::schema(),
     }
 }
 

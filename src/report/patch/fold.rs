@@ -111,7 +111,7 @@ pub struct HostView {
     pub stood_at: String,
     pub phases: Vec<PhaseView>,
     pub jobs: Vec<JobView>,
-    /// What is now of another version, without what went back.
+    /// What was changed to another version; some of it may have gone back.
     pub changed: Vec<ChangedView>,
     /// What went back to the former version.
     pub back: Vec<ChangedView>,

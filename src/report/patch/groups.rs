@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::fold::{HostView, PatchView};
+use super::fold::{ChangedView, HostView, PatchView};
 use crate::model::patch::{HostPlan, PatchOutcome};
 
 /// Hosts with the very same things to do. What is in their caches may differ: how much each fetches
@@ -79,12 +79,18 @@ pub struct MergedPackage<'a> {
     pub hosts: Vec<&'a str>,
 }
 
-/// Packages that were changed, each once; what most hosts share first.
+/// Packages that were changed and stayed so (or went back), each once; what most hosts share first.
 pub fn merged_packages(view: &PatchView, back: bool) -> Vec<MergedPackage<'_>> {
     let mut by_change: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
     for host in &view.hosts {
         let changes = if back { &host.back } else { &host.changed };
         for change in changes {
+            let went_back = |b: &ChangedView| {
+                (&b.package, &b.from, &b.to) == (&change.package, &change.to, &change.from)
+            };
+            if !back && host.back.iter().any(went_back) {
+                continue;
+            }
             by_change
                 .entry((&change.package, &change.from, &change.to))
                 .or_default()
@@ -119,5 +125,15 @@ mod tests {
         let all: usize = groups.iter().map(|g| g.hosts.len()).sum();
         assert_eq!(all, view.hosts.iter().filter(|h| h.plan.is_some()).count());
         assert!(is_idle(groups.last().unwrap().plan));
+    }
+
+    #[test]
+    fn what_went_back_did_not_stay_changed() {
+        let view = fixture::fold(&fixture::run());
+        let merged = merged_packages(&view, false);
+        let of = |name: &str| merged.iter().find(|m| m.package == name).unwrap();
+        assert_eq!(of("openssl").hosts, ["web01", "db1"]);
+        assert_eq!(of("acme-agent").hosts, ["web01", "web02", "db1"]);
+        assert_eq!(merged_packages(&view, true).len(), 4);
     }
 }

@@ -5,7 +5,7 @@
 
 mod fold;
 mod groups;
-mod html;
+pub(in crate::report::patch) mod html;
 pub mod json;
 pub mod junit;
 pub mod progress;

@@ -169,7 +169,10 @@ fn group_row(view: &PatchView, group: &PlanGroup, room: &mut usize) -> GroupRow 
     GroupRow {
         whose: whose(group),
         gist: gist(plan, group.outcome, group.hosts.len() > 1),
-        key: outcome_class(group.outcome),
+        key: match plan.blockers.is_empty() {
+            true => outcome_class(group.outcome),
+            false => "bad",
+        },
         names: names.join(", "),
         many: group.hosts.len() > 1,
         blockers: (plan.blockers.iter().take(20))

@@ -135,7 +135,9 @@ fn of_end(view: &PatchView, host: &HostView) -> Option<Line> {
         outcome,
         PatchOutcome::Current | PatchOutcome::Patched | PatchOutcome::Waiting
     );
-    let is_healthy = host.gates.last().is_some_and(|gate| gate.gate.passed);
+    // A gate before the change says nothing of what is after it.
+    let last_gate = host.gates.last().filter(|gate| gate.when != "before");
+    let is_healthy = last_gate.is_some_and(|gate| gate.gate.passed);
     if is_healthy && !is_plan {
         parts.push("healthy".into());
     }
@@ -149,7 +151,7 @@ fn of_end(view: &PatchView, host: &HostView) -> Option<Line> {
             text.push_str(&format!(": {}", parts.join(", ")));
         }
     } else if !parts.is_empty() {
-        let between = match (outcome, host.changed.is_empty()) {
+        let between = match (outcome, done(host).is_empty()) {
             (PatchOutcome::Patched, false) => " ",
             (PatchOutcome::Behind, _) => ": ",
             _ => ", ",

@@ -65,6 +65,22 @@ pub fn judge(host: &str, past: &Past, now: Timestamp) -> HostStatus {
         of_release(&mut reasons, standing, end_of_life);
         of_cves(&mut reasons, &open);
     }
+    // A run that left something to do is no reason to call its host current.
+    if let (true, Some(last)) = (reasons.0.is_empty(), &past.last) {
+        let run = clean(&last.run, 40);
+        match last.outcome {
+            PatchOutcome::Behind => {
+                reasons.add(Word::Behind, format!("run {run} saw something to do"));
+            }
+            PatchOutcome::Waiting => {
+                reasons.add(
+                    Word::Behind,
+                    format!("it waits for a person since run {run}"),
+                );
+            }
+            _ => {}
+        }
+    }
     let reasons = reasons.worst_first();
     HostStatus {
         host: host.to_owned(),

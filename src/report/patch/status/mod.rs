@@ -191,12 +191,13 @@ pub struct RunPoint {
     pub broken: bool,
 }
 
-/// The exit code: 0, 1 where something is overdue, 3 where a host is unknown (that weighs more).
+/// The exit code: 0, 1 where something is overdue, 3 where a host is unknown (that weighs more), or
+/// where none is known at all.
 pub fn code(status: &Status) -> u8 {
     match status.hosts.iter().map(|host| host.verdict).max() {
-        Some(Word::Unknown) => 3,
+        Some(Word::Unknown) | None => 3,
         Some(Word::Overdue) => 1,
-        _ => 0,
+        Some(Word::Behind | Word::Current) => 0,
     }
 }
 

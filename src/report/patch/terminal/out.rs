@@ -83,6 +83,11 @@ impl Out {
 
     /// A text under a name in the margin; `lines` at most.
     pub fn item(&mut self, name: &str, margin: usize, text: &str, ink: Option<Ink>, lines: usize) {
+        // A name that was cut is one longer, by the mark of the cut.
+        let margin = match margin {
+            0 => 0,
+            _ => margin.max(name.chars().count()),
+        };
         let indent = if margin == 0 { 2 } else { margin + 4 };
         for (at, line) in wrap(text, self.width.saturating_sub(indent), lines)
             .iter()
@@ -107,7 +112,14 @@ impl Out {
         text: &str,
         lines: usize,
     ) {
-        let indent = margin + word.chars().count() + 6;
+        let indent = margin.max(name.chars().count()) + word.chars().count() + 6;
+        if self.width < indent + 24 {
+            // A narrow terminal: the text stands below.
+            let name = self.paint.ink(Ink::Bold, &pad(name, margin));
+            let word = self.paint.ink(ink, word);
+            self.line(&format!("  {name}  {word}"));
+            return self.item("", 2, text, None, lines);
+        }
         let wrapped = wrap(text, self.width.saturating_sub(indent), lines);
         for (at, line) in wrapped.iter().enumerate() {
             if at == 0 {

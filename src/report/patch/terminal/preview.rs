@@ -171,7 +171,7 @@ fn upgrades(out: &mut Out, plan: &HostPlan) {
     let most = out.rows(plan.upgrades.len());
     let shown: Vec<&Upgrade> = plan.upgrades.iter().take(most).collect();
     let names: Vec<String> = shown.iter().map(|u| clean(&u.name, 28)).collect();
-    let width = widest(names.iter().map(String::as_str), 28);
+    let width = widest(names.iter().map(String::as_str), 28).max(MARGIN);
     for (upgrade, name) in shown.iter().zip(&names) {
         let kind = match upgrade.kind {
             ChangeKind::Upgrade => "",
