@@ -50,12 +50,14 @@ impl Host {
         let why = self.why_back(why);
         self.start(HostPhase::Back)?;
         if let Some(trouble) = self.images_back().await? {
-            return self.not_back(&why, &trouble).await;
+            let verdict = self.not_back(&why, &trouble).await?;
+            return Ok(verdict::by_hand(verdict, &self.plan));
         }
         if self.begun_jobs.contains("upgrade")
             && let Some(trouble) = self.packages_back().await?
         {
-            return self.not_back(&why, &trouble).await;
+            let verdict = self.not_back(&why, &trouble).await?;
+            return Ok(verdict::by_hand(verdict, &self.plan));
         }
         let booted_into_it = matches!(self.plan.reboot, RebootNeed::After { .. })
             && !self.plan.upgrades.is_empty()
@@ -67,8 +69,9 @@ impl Host {
             self.restart("restart-back").await?;
         }
         if let Some(trouble) = self.gate_after("back").await? {
-            let trouble = format!("it is not healthy so either: {trouble}");
-            return self.not_back(&why, &trouble).await;
+            let trouble = format!("it was put back, and is not healthy so either: {trouble}");
+            let verdict = self.not_back(&why, &trouble).await?;
+            return Ok(verdict.to_do("systemctl --failed; journalctl -b -p warning"));
         }
         self.end(PhaseOutcome::Well, None)?;
         let after = self.look_after().await?;
@@ -133,7 +136,6 @@ impl Host {
         let reason = format!("{why}; and {trouble}");
         self.end(PhaseOutcome::Failed, Some(trouble.to_owned()))?;
         self.look_once_more().await?;
-        let verdict = Verdict::of(PatchOutcome::Failed, reason);
-        Ok(verdict::by_hand(verdict, &self.plan))
+        Ok(Verdict::of(PatchOutcome::Failed, reason))
     }
 }

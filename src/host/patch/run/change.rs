@@ -171,7 +171,16 @@ impl Host {
             Some(end) => end,
             None => {
                 let seen = self.seen().await?;
-                let units = verdict::units_to_restart(&self.decide(&seen), &self.patch());
+                let mut units = verdict::units_to_restart(&self.decide(&seen), &self.patch());
+                if in_back {
+                    // What the new version stopped, the former one does not start by itself.
+                    let down = verdict::down_since(&self.health, &seen, &self.patch());
+                    units.extend(
+                        down.into_iter()
+                            .filter(|u| !units.contains(u))
+                            .collect::<Vec<_>>(),
+                    );
+                }
                 if units.is_empty() {
                     return Ok(());
                 }

@@ -20,6 +20,9 @@ mod speech;
 mod turn;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

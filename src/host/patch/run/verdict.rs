@@ -1,9 +1,10 @@
 //! What becomes of a host, from what was seen and what was done. Pure.
 
+use crate::document::inventory::Globs;
 use crate::document::patch::{Patch, Reboot, Restart};
 use crate::model::patch::{
-    ChangeKind, HostPlan, ImageWork, Manager, PatchOutcome, PatchSnapshot, RebootNeed, Refreshed,
-    RestartNote, Upgrade,
+    ChangeKind, Health, HostPlan, ImageWork, Manager, PatchOutcome, PatchSnapshot, RebootNeed,
+    Refreshed, RestartNote, Upgrade,
 };
 use crate::shell::clean;
 
@@ -69,6 +70,37 @@ pub(super) fn units_to_restart(plan: &HostPlan, patch: &Patch) -> Vec<String> {
         .iter()
         .filter(|r| r.now && r.by_us)
         .map(|r| r.what.clone())
+        .collect()
+}
+
+/// Services, sockets and timers that were at work and are no more.
+pub(super) fn down_since(before: &Health, now: &PatchSnapshot, patch: &Patch) -> Vec<String> {
+    if now.unseen.contains_key("health") || !patch.health.units {
+        return Vec::new();
+    }
+    let ignored = Globs::new(&patch.health.ignore_units);
+    let never = Globs::new(&patch.never_restart);
+    before
+        .units
+        .iter()
+        .filter(|u| {
+            u.state == "active" && matches!(u.sub.as_str(), "running" | "listening" | "waiting")
+        })
+        .filter(|u| {
+            [".service", ".socket", ".timer"]
+                .iter()
+                .any(|end| u.name.ends_with(end))
+        })
+        .filter(|u| !u.name.starts_with("user@") && !u.name.starts_with("run-"))
+        .filter(|u| !ignored.take(&u.name) && !never.take(&u.name))
+        .filter(|u| {
+            !now.health
+                .units
+                .iter()
+                .any(|n| n.name == u.name && n.state == "active")
+        })
+        .map(|u| u.name.clone())
+        .take(50)
         .collect()
 }
 
