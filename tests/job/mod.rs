@@ -1,6 +1,8 @@
 //! Jobs, run for real: by each shell that a host may have as /bin/sh, as root, in a mount namespace
 //! of their own where `/var/lib` is empty and belongs to the test.
 
+mod guard;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
