@@ -142,10 +142,7 @@ fn docker_updates_and_comes_back_with_every_option() {
     let (said, _, _, log) = update(&world, "opts", &wanted);
     assert_eq!(said.outcome, "updated", "{log}");
     assert_eq!(world.good("docker exec opts cat /anon/file"), "kept");
-    assert_eq!(
-        world.good("ls -A /var/lib/seawall/patch; ls -A /tmp | grep -c seawall-"),
-        "0"
-    );
+    assert_eq!(world.good("ls -A /var/lib/seawall/patch | wc -l"), "0");
 }
 
 #[test]
@@ -191,8 +188,9 @@ fn what_never_becomes_healthy_goes_back_to_its_digest() {
     assert_eq!(said.outcome, "went-back");
     assert!(said.detail.contains("exit status 1"), "{said:?}");
     world.publish(APP, "five", &[SLEEPS]);
-    let own =
-        wanted(r#","checks":{"checked":"docker exec checked cat /www/version | grep -q six"}"#);
+    let own = wanted(
+        r#","checks":{"checked":"docker exec checked cat /www/version | grep -q -e one -e six"}"#,
+    );
     let (said, _, _, _) = update(&world, "checked", &own);
     assert_eq!(said.outcome, "went-back");
     assert!(said.detail.contains("check"), "{said:?}");
@@ -207,16 +205,29 @@ fn what_never_becomes_healthy_goes_back_to_its_digest() {
 
 #[test]
 fn compose_recreates_what_compose_made() {
+    compose("docker-compose", '_');
+}
+
+#[test]
+#[ignore = "needs compose 2 (Debian 12 has none): its program in SEAWALL_COMPOSE_PLUGIN"]
+fn compose_2_recreates_what_compose_2_made() {
+    compose("docker compose", '-');
+}
+
+fn compose(program: &str, joint: char) {
     let world = World::new();
+    let name = |service: &str| format!("shop{joint}{}", service.replace('_', &joint.to_string()));
+    let (db, web_1, web_2) = (name("db_1"), name("web_1"), name("web_2"));
     world.publish(APP, "one", &[SERVES, HEALTHY]);
-    let up = "cd /root/shop && docker-compose up -d 2>&1";
+    let up = format!("cd /root/shop && {program} up -d 2>&1");
     world.good(&format!(
         "mkdir -p /root/shop; cat >/root/shop/docker-compose.yml <<'E'\n\
          version: '2.4'\nservices:\n  web:\n    image: {APP}\n    environment: {{SECRET: hunter2}}\n    scale: 2\n  \
          db:\n    image: {APP}\n    volumes: ['data:/data', '/anon']\nvolumes: {{data: {{}}}}\nE\n{up}"
     ));
-    world.good("docker exec shop_db_1 sh -c 'echo kept >/anon/file'");
-    let db = world.good("docker inspect -f '{{.Id}}' shop_db_1");
+    world.good(&format!("docker exec {db} sh -c 'echo kept >/anon/file'"));
+    let db_is = format!("docker inspect -f '{{{{.Id}}}}' {db}");
+    let before = world.good(&db_is);
     world.publish(APP, "two", &[SERVES, HEALTHY]);
     let wanted = wanted("");
     let (said, status, seen, log) = update(&world, "shop/web", &wanted);
@@ -226,20 +237,16 @@ fn compose_recreates_what_compose_made() {
         "{said:?} {log}"
     );
     assert!(!seen.raw.contains("hunter2") && !log.contains("hunter2"));
-    let both = "for c in shop_web_1 shop_web_2; do docker exec $c cat /www/version; done";
-    assert_eq!(world.good(both), "two\ntwo");
-    assert_eq!(
-        world.good("docker inspect -f '{{.Id}}' shop_db_1"),
-        db,
-        "others are left alone"
-    );
+    let both = format!("for c in {web_1} {web_2}; do docker exec $c cat /www/version; done");
+    assert_eq!(world.good(&both), "two\ntwo");
+    assert_eq!(world.good(&db_is), before, "others are left alone");
     let (said, status) = back(&world, "shop/web", &seen, &wanted);
     assert_eq!(
         (said.outcome.as_str(), status),
         ("went-back", 0),
         "{said:?}"
     );
-    assert_eq!(world.good(both), "one\none");
+    assert_eq!(world.good(&both), "one\none");
     // One that never becomes healthy.
     world.publish(APP, "three", &[SERVES, NEVER_HEALTHY]);
     let (said, status, seen, log) = update(&world, "shop/db", &wanted);
@@ -249,7 +256,7 @@ fn compose_recreates_what_compose_made() {
         "{said:?} {log}"
     );
     assert_eq!(
-        world.good("docker exec shop_db_1 cat /www/version /anon/file"),
+        world.good(&format!("docker exec {db} cat /www/version /anon/file")),
         "one\nkept"
     );
     assert_eq!(keep(&world, "shop/db", &seen, &wanted), 0);
@@ -259,7 +266,7 @@ fn compose_recreates_what_compose_made() {
     let (said, status, _, _) = update(&world, "shop/web", &wanted);
     assert_eq!((said.outcome.as_str(), status), ("unchanged", 1));
     assert!(said.detail.contains("not here any more"), "{said:?}");
-    assert_eq!(world.good(both), "one\none");
+    assert_eq!(world.good(&both), "one\none");
 }
 
 #[test]
@@ -343,7 +350,7 @@ fn podman_updates_and_goes_back() {
         "podman network create --subnet 10.8.0.0/24 p1\n\
          podman run -dit --name opts --net p1:ip=10.8.0.9,alias=al -e SECRET=hunter2 --env 'SP=a b' -l own=label \
            -v vol1:/data -v /anon --tmpfs /t:size=1m -p 127.0.0.1:8082:80 --memory 64m --cap-add NET_ADMIN \
-           --ulimit nofile=100:200 --add-host a:1.2.3.4 --restart on-failure:3 {APP} /bin/httpd -f -p 80 -h /www\n\
+           --ulimit nofile=100:200 --ulimit nproc=4096:4096 --add-host a:1.2.3.4 --restart on-failure:3 {APP} /bin/httpd -f -p 80 -h /www\n\
          podman exec opts sh -c 'echo kept >/anon/file; echo kept >/vol/file'"
     ));
     let before = world.good("podman inspect -f '{{.Id}}' opts");
@@ -392,6 +399,76 @@ fn podman_updates_and_goes_back() {
         world.good("podman exec opts cat /anon/file /vol/file"),
         "kept\nkept"
     );
+}
+
+/// Values stay on the host, whatever awk and sh it has; and what is laid out otherwise is refused.
+#[test]
+fn secrets_are_taken_out_before_anything_is_sent() {
+    let told = r#"[
+    {
+        "Id": "abc",
+        "State": {
+            "Health": {
+                "Log": [
+                    {
+                        "Output": "hunter2"
+                    }
+                ]
+            }
+        },
+        "Config": {
+            "Env": [
+                "A=hunter2 \\" \u003c=",
+                "B"
+            ],
+            "CreateCommand": [
+                "podman",
+                "-e",
+                "C=hunter2",
+                "--env=D=hunter2",
+                "-eF=hunter2"
+            ],
+            "Labels": {
+                "a=\\": b": "hunter2",
+                "com.docker.compose.project": "shop"
+            },
+            "Tty": true
+        }
+    }
+]
+"#;
+    for shell in [&["dash"][..], &["bash"], &["busybox", "sh"]] {
+        let run = |text: &str| {
+            let program = format!(
+                "{}\ncontainers_redact <<'E_O_F'\n{text}E_O_F\n",
+                containers::observe_functions()
+            );
+            std::process::Command::new(shell[0])
+                .args(&shell[1..])
+                .args(["-c", &program])
+                .output()
+                .expect("a shell")
+        };
+        let out = run(told);
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let value: serde_json::Value = serde_json::from_str(text.trim()).expect(&text);
+        assert!(!text.contains("hunter2"), "{text}");
+        assert_eq!(value["Config"]["Env"], serde_json::json!(["A=", "B"]));
+        assert_eq!(
+            value["Config"]["Labels"]["com.docker.compose.project"],
+            "shop"
+        );
+        assert_eq!(value["Config"]["Tty"], true);
+        assert_eq!(text.lines().count(), 1);
+        for odd in [
+            "[\n {\n \"Env\": [\"A=hunter2\"]\n }\n]\n",
+            "[\n {\n \"Labels\": {\n hunter2\n }\n }\n]\n",
+        ] {
+            let out = run(odd);
+            assert!(!out.status.success());
+            assert!(!String::from_utf8_lossy(&out.stdout).contains("hunter2"));
+        }
+    }
 }
 
 /// What the new one has otherwise, but for what must be: ids, times, addresses that were drawn, and

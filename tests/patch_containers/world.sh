@@ -67,5 +67,9 @@ root=/run/world/root
 mkdir -p $root/bin $root/tmp $root/www
 cp "$(command -v busybox)" $root/bin/busybox
 for name in sh sleep httpd cat true false echo nc test env kill date; do ln -s busybox $root/bin/$name; done
+if [ -n "${SEAWALL_COMPOSE_PLUGIN:-}" ]; then
+  mkdir -p /root/.docker/cli-plugins
+  cp "$SEAWALL_COMPOSE_PLUGIN" /root/.docker/cli-plugins/docker-compose
+fi
 echo ready
 cat >/dev/null

@@ -12,6 +12,7 @@ mod options;
 mod read;
 mod reference;
 mod replay;
+mod taken;
 mod work;
 
 use crate::document::patch::Containers;

@@ -345,7 +345,7 @@ mod tests {
                 "--read-only",
             ]
         );
-        assert_eq!((after, words), (19, 22));
+        assert_eq!((after, words), (18, 21));
     }
 
     #[test]

@@ -14,7 +14,6 @@ image_end() {
 }
 
 about() { "$ENGINE" container inspect -f "$2" "$1" 2>/dev/null; }
-about_image() { "$ENGINE" image inspect -f "$2" "$1" 2>/dev/null; }
 id_of() { "$ENGINE" container inspect "$1" 2>/dev/null | sed -n 's/^[ \t]*"Id": "\([0-9a-f]*\)",*$/\1/p;/"Id"/q'; }
 image_id() { "$ENGINE" image inspect "$1" 2>/dev/null | sed -n 's/^[ \t]*"Id": "\(sha256:\)*\([0-9a-f]*\)",*$/\2/p;/"Id"/q'; }
 runs_image() { _i=$(about "$1" '{{.Image}}') && [ "${_i#sha256:}" = "$2" ]; }
@@ -24,7 +23,7 @@ last_words() { printf '%.300s' "$(printf '%s\n' "$1" | grep -v '^[[:space:]]*$' 
 # Fetches by the digest that was planned (the tag may have moved on since), and only then gives it
 # the tag. NEW_IMAGE is its id.
 image_fetch() {
-  if ! about_image "$REPO@$TO" . >/dev/null 2>&1 || [ -z "$(image_id "$REPO@$TO")" ]; then
+  if [ -z "$(image_id "$REPO@$TO")" ]; then
     _said=$("$ENGINE" pull "$REPO@$TO" 2>&1) || { WHY="it could not be pulled: $(last_words "$_said")"; return 1; }
   fi
   NEW_IMAGE=$(image_id "$REPO@$TO")

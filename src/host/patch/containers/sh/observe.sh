@@ -55,12 +55,16 @@ containers_redact() {
 # containers_engine ENGINE: frames `containers`, `images`, `registry`.
 containers_engine() {
   _e=$1
-  _ids=$(containers_wait 30 "$_e" ps -q --no-trunc 2>&1) || { frame containers "$_e" 1 "$_ids"; return; }
+  _ids=$(containers_wait 30 "$_e" ps -q --no-trunc 2>/dev/null) || {
+    frame containers "$_e" 1 "$(containers_wait 30 "$_e" ps -q 2>&1 >/dev/null)"
+    return
+  }
   [ -n "$_ids" ] || { frame containers "$_e" 0 ''; return; }
   # shellcheck disable=SC2086 # ids, one word each
   _all=$(containers_wait 60 "$_e" container inspect $_ids 2>/dev/null | containers_redact 2>&1) || {
     frame containers "$_e" 1 "$_all"; return
   }
+  [ -n "$_all" ] || { frame containers "$_e" 1 'it says which run, and nothing about them'; return; }
   case $_e in
     docker) _form='{{.Image}} {{.Config.Image}}' ;;
     *) _form='{{.Image}} {{.ImageName}}' ;;

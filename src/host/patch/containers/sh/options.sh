@@ -5,31 +5,29 @@ work_folder() {
   WORK=$(mktemp -d /var/lib/seawall/patch/image.XXXXXX 2>/dev/null) || { WHY='there is no room under /var/lib/seawall/patch'; return 1; }
 }
 
-# Lines of a list in the engine's words; fails where an entry has more than one line.
+# Entries of a list, one to a line; fails where one has several lines. The x keeps a last newline
+# from being lost.
 lines_of() {
-  _n=$("$ENGINE" "$1" inspect -f "{{len $3}}" "$2" 2>/dev/null) || _n=0
-  _t=$("$ENGINE" "$1" inspect -f "$4" "$2" 2>/dev/null) || _t=
-  [ "$(printf '%s' "${_t:+$_t
-}" | grep -c '')" = "${_n:-0}" ] || return 1
-  printf '%s' "${_t:+$_t
-}"
+  _n=$("$ENGINE" "$1" inspect -f "{{len $3}}" "$2" 2>/dev/null) || return 1
+  _t=$("$ENGINE" "$1" inspect -f "$4x" "$2" 2>/dev/null) || return 1
+  [ "$(printf '%s\n' "$_t" | grep -c '')" = "$((_n + 1))" ] || return 1
+  printf '%s' "${_t%x}"
 }
-env_lines() { lines_of "$1" "$2" .Config.Env '{{range $i, $e := .Config.Env}}{{if $i}}{{"\n"}}{{end}}{{$e}}{{end}}'; }
+env_lines() { lines_of "$1" "$2" .Config.Env '{{range .Config.Env}}{{.}}{{"\n"}}{{end}}'; }
 label_lines() {
   lines_of "$1" "$2" .Config.Labels '{{range $k, $v := .Config.Labels}}{{$k}}={{$v}}{{"\n"}}{{end}}'
 }
 
 # What the container has and its image has not, as files that only root can read: values never
-# stand in an argument. FOR is the container that they are taken from.
+# stand in an argument.
 own_values() {
   env_lines image "$OLD_IMAGE" >"$WORK/image-env" && env_lines container "$1" >"$WORK/all-env" ||
-    { WHY='one of its environment values has several lines'; return 1; }
+    { WHY='its environment cannot be read, or has a value of several lines'; return 1; }
   label_lines image "$OLD_IMAGE" >"$WORK/image-labels" && label_lines container "$1" >"$WORK/all-labels" ||
-    { WHY='one of its labels has several lines'; return 1; }
+    { WHY='its labels cannot be read, or one has several lines'; return 1; }
   if [ "$ENGINE" = podman ]; then
     # What podman itself puts into every container.
-    grep -v -e '^HOSTNAME=' -e '^container=' -e '^TERM=xterm$' -e '^HOME=' "$WORK/all-env" >"$WORK/most-env"
-    mv "$WORK/most-env" "$WORK/all-env"
+    printf '%s\n' "HOSTNAME=$(about "$1" '{{.Config.Hostname}}')" container=podman container=oci TERM=xterm >>"$WORK/image-env"
   fi
   grep -vxF -f "$WORK/image-env" "$WORK/all-env" >"$WORK/env"
   grep -vxF -f "$WORK/image-labels" "$WORK/all-labels" >"$WORK/labels"
