@@ -127,6 +127,14 @@ fn lists_that_were_not_all_fetched_are_not_fresh() {
         "W: http://x/InRelease: Key is stored in legacy trusted.gpg keyring",
     );
     assert_eq!(other.refreshed, Refreshed::Done);
+    let unsigned = refreshed(
+        100,
+        "W: noise\nE: The repository 'http://x InRelease' is not signed.",
+    );
+    assert_eq!(
+        unsigned.unseen["refresh"],
+        "E: The repository 'http://x InRelease' is not signed."
+    );
     assert_eq!(
         refreshed(100, "the lists are locked by 12 apt-get update").unseen["refresh"],
         "the lists are locked by 12 apt-get update"
