@@ -8,12 +8,14 @@ use super::{MANY, changelog, offers, section, word};
 use crate::model::patch::{Hold, Installed, Offer, OfferKind, PatchSnapshot};
 use crate::shell::{Frame, clean};
 
+/// Name, version and architecture → bytes to fetch, and bytes on the disk.
+type NewSizes = BTreeMap<(String, String, String), (Option<u64>, Option<i64>)>;
+
 /// What is told apart about the offers: sizes, files that are there, archives, changelogs.
 struct About<'a> {
     archives: &'a Archives,
     versions: Option<BTreeMap<String, Vec<Version>>>,
-    /// (name, version, architecture) → (bytes to fetch, bytes on the disk).
-    new_sizes: BTreeMap<(String, String, String), (Option<u64>, Option<i64>)>,
+    new_sizes: NewSizes,
     old_sizes: &'a Sizes,
     /// Files in apt's cache, without `.deb`, and their bytes.
     cached: BTreeMap<String, u64>,
@@ -303,7 +305,7 @@ fn cached(text: &str) -> BTreeMap<String, u64> {
 }
 
 /// Fields of `apt-cache show`, a package after the other.
-fn new_sizes(text: &str) -> BTreeMap<(String, String, String), (Option<u64>, Option<i64>)> {
+fn new_sizes(text: &str) -> NewSizes {
     let mut out = BTreeMap::new();
     let mut fields: BTreeMap<&str, &str> = BTreeMap::new();
     let mut close = |fields: &mut BTreeMap<&str, &str>| {
