@@ -142,7 +142,7 @@ fn docker_updates_and_comes_back_with_every_option() {
     let (said, _, _, log) = update(&world, "opts", &wanted);
     assert_eq!(said.outcome, "updated", "{log}");
     assert_eq!(world.good("docker exec opts cat /anon/file"), "kept");
-    assert_eq!(world.good("ls -A /var/lib/seawall/patch | wc -l"), "0");
+    assert_eq!(world.good("ls -A /var/lib/seawall/patch/test | wc -l"), "0");
 }
 
 #[test]

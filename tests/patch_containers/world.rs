@@ -126,8 +126,9 @@ impl World {
     /// Runs a job's program in the foreground: what it said, its status, and all its output.
     pub fn job(&self, job: &Job) -> (Vec<Said>, i32, String) {
         let functions = format!(
-            "say() {{ printf '@seawall %s %s %s\\n' \"$1\" \"$2\" \"$(printf '%s' \"$3\" | tr '\\n' ' ')\"; }}\n\
-             job_end() {{ exit \"$1\"; }}\nmkdir -p -m 0700 /var/lib/seawall/patch\n{}",
+            "say() {{ word \"$1\"; printf '\\n@seawall %s %s %s\\n' \"$REPLY\" \"$2\" \"$(printf '%s' \"$3\" | tr '\\n' ' ')\"; }}\n\
+             word() {{ REPLY=$1; }}\njob_end() {{ exit \"$1\"; }}\n\
+             dir=/var/lib/seawall/patch/test; mkdir -p -m 0700 \"$dir\"\n{}",
             job.functions
         );
         let nonce = Nonce::draw();

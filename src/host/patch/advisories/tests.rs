@@ -141,6 +141,13 @@ fn an_osv_record_adds_how_bad_it_is_and_since_when() {
             Some(Severity::Critical)
         );
     }
+    // An advisory that comes later does not make it younger.
+    let later = OSV.replace("2024-03-05", "2025-01-01");
+    let later = later.as_str();
+    for files in [[OSV, later], [later, OSV]] {
+        let seen = with(&files).open(&host).unwrap();
+        assert_eq!(seen[0].published.as_deref(), Some("2024-03-05"));
+    }
     let list = format!("[{OSV}]");
     assert_eq!(open(&with(&[&list]), &host).len(), 1);
 }

@@ -99,7 +99,7 @@ impl Order<'_> {
         let Some(to) = self.plan.registry_digest.as_deref() else {
             return Ok(Err("the digest that it is to have is not known".into()));
         };
-        let calls = [
+        let order = [
             ("ENGINE", self.plan.engine.word()),
             ("NAME", &self.plan.container),
             ("REF", &self.plan.image),
@@ -109,9 +109,9 @@ impl Order<'_> {
             ("OLD_IMAGE", &self.container.image_id),
             ("FORMER_TAG", &former_tag(&self.container.id)),
         ];
-        let mut calls = assignments(&calls)?;
+        let mut order = assignments(&order)?;
         let seconds = |span: crate::document::playbook::Span| span.0.as_secs().to_string();
-        calls += &assignments(&[
+        order += &assignments(&[
             ("WITHIN", &seconds(self.wanted.healthy_within)),
             ("STEADY", &seconds(self.wanted.steady_for)),
             (
@@ -133,9 +133,10 @@ impl Order<'_> {
         } else {
             "options"
         };
-        calls += &more;
-        calls += &format!("{verb}_by_{with}\n");
-        Ok(Ok((format!("{COMMON}{functions}"), calls)))
+        order += &more;
+        // A function, since what cleans up after a job needs it too.
+        let functions = format!("{COMMON}{functions}image_order() {{\n{order}}}\n");
+        Ok(Ok((functions, format!("image_order\n{verb}_by_{with}\n"))))
     }
 
     fn by_compose(&self) -> Result<Program, NulInText> {
@@ -195,15 +196,15 @@ impl Order<'_> {
             quote_all(recipe.create.iter().map(String::as_str))?
         );
         if recipe.entrypoint {
-            text += "  word \"$OLD\" .Config.Entrypoint 0 || return 1\n  set -- \"$@\" --entrypoint \"$REPLY\"\n";
+            text += "  own_word \"$OLD\" .Config.Entrypoint 0 || return 1\n  set -- \"$@\" --entrypoint \"$REPLY\"\n";
         }
         if recipe.healthcheck {
-            text += "  word \"$OLD\" .Config.Healthcheck.Test 1 || return 1\n  set -- \"$@\" --health-cmd \"$REPLY\"\n";
+            text += "  own_word \"$OLD\" .Config.Healthcheck.Test 1 || return 1\n  set -- \"$@\" --health-cmd \"$REPLY\"\n";
         }
         text += "  set -- \"$@\" \"$REF\"\n";
         for index in 0..recipe.command {
             text += &format!(
-                "  word \"$OLD\" .Config.Cmd {index} || return 1\n  set -- \"$@\" \"$REPLY\"\n"
+                "  own_word \"$OLD\" .Config.Cmd {index} || return 1\n  set -- \"$@\" \"$REPLY\"\n"
             );
         }
         text += "  docker \"$@\"\n}\nimage_connect() {\n";
@@ -235,7 +236,7 @@ impl Order<'_> {
         );
         for index in after..words {
             text += &format!(
-                "  word \"$OLD\" .Config.CreateCommand {index} || return 1\n  set -- \"$@\" \"$REPLY\"\n"
+                "  own_word \"$OLD\" .Config.CreateCommand {index} || return 1\n  set -- \"$@\" \"$REPLY\"\n"
             );
         }
         text += "  podman \"$@\"\n}\nimage_connect() { :; }\n";

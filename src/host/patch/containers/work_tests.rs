@@ -29,8 +29,12 @@ fn wanted() -> Containers {
 fn words_from_the_host_are_quoted() {
     let plans = decide(&seen(), Some(&wanted()));
     let job = update("image-1", &plans[0], &seen(), &wanted()).expect("a job");
-    assert!(job.calls.contains(r"CNAME='it'\''s'"), "{}", job.calls);
-    assert!(job.calls.contains(r"CHECK='true '\''x'\'''"));
+    assert!(
+        job.functions.contains(r"CNAME='it'\''s'"),
+        "{}",
+        job.functions
+    );
+    assert!(job.functions.contains(r"CHECK='true '\''x'\'''"));
     assert!(job.functions.contains(r"'--volume=v:/$(touch x)'\'''"));
     assert!(job.calls.ends_with("update_by_options\n"));
     let job = back("back-1", &plans[0], &seen(), &wanted()).expect("a job");

@@ -397,7 +397,6 @@ fn an_apt_that_fails_offers_nothing_that_is_known() {
     let mut frames = dpkg();
     frames.push(frame(
         "simulated",
-    "gentle",
         100,
         "Reading package lists...\nE: Unmet dependencies. Try 'apt --fix-broken install' with no packages (or specify a solution).",
     ));
@@ -474,6 +473,7 @@ const NAMES: &[&str] = &[
     "automatic",
     "updates",
     "simulated",
+    "gentle",
     "policy",
     "versions",
     "sizes",

@@ -110,3 +110,11 @@ back_by_compose() {
   WHY='the host was not well with it'
   if compose_back; then image_end went-back 0 "$WHY"; else image_end failed 1 "$WHY"; fi
 }
+
+# Its time was up, and it was ended wherever it was.
+job_cleanup() {
+  image_order
+  image_begin
+  WHY='its time was up'
+  if compose_back; then image_end went-back 1 "$WHY"; else image_end failed 1 "$WHY"; fi
+}

@@ -25,7 +25,10 @@ containers_redact() {
     else print one "}"
     next
   }
-  section != "" && depth($0) == inner { section = ""; put($0); next }
+  section != "" && depth($0) <= inner {
+    if ($0 !~ /^[ \t]*[]}],?$/) { bad = 1; exit }
+    section = ""; put($0); next
+  }
   section == "Log" { next }
   section == "Env" { put(named($0)); next }
   section == "Labels" || section == "Annotations" {

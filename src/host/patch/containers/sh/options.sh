@@ -1,8 +1,11 @@
 # Recreating a container with the very options that it had. Set besides: OLD (its id), CNAME (its
 # name), RESTART (its policy). Made for each: `image_create`, `image_connect`.
 
+# Within the job's own folder, which only root can enter.
 work_folder() {
-  WORK=$(mktemp -d /var/lib/seawall/patch/image.XXXXXX 2>/dev/null) || { WHY='there is no room under /var/lib/seawall/patch'; return 1; }
+  WORK=$dir/values
+  rm -rf "$WORK"
+  mkdir -m 0700 "$WORK" 2>/dev/null || { WHY="there is no room for $WORK"; return 1; }
 }
 
 # Entries of a list, one to a line; fails where one has several lines. The x keeps a last newline
@@ -41,8 +44,8 @@ own_values() {
   fi
 }
 
-# word CONTAINER LIST INDEX: one word of a list, with all its newlines.
-word() {
+# own_word CONTAINER LIST INDEX: one word of a list, with all its newlines.
+own_word() {
   REPLY=$(about "$1" "{{index $2 $3}}x") || return 1
   REPLY=${REPLY%x}
 }
@@ -202,4 +205,13 @@ back_by_options() {
   image_begin
   WHY='the host was not well with it'
   if put_back; then image_end went-back 0 "$WHY"; else image_end failed 1 "$WHY"; fi
+}
+
+# Its time was up, and it was ended wherever it was.
+job_cleanup() {
+  image_order
+  image_begin
+  WHY='its time was up'
+  rm -rf "$dir/values"
+  if put_back; then image_end went-back 1 "$WHY"; else image_end failed 1 "$WHY"; fi
 }
