@@ -122,7 +122,7 @@ fn a_job_that_never_ends_is_ended_and_leaves_nothing_half_done() {
     let name = yard.name(0);
     let before = yard.versions(0);
     yard.on(0, "echo 10000 >/etc/sea-slow.seconds");
-    let run = yard.patch("run", &format!("{QUICK}limit: 8s\n"), &[]);
+    let run = yard.patch("run", &format!("{QUICK}limit: 1m\n"), &[]);
     assert_eq!(run.code, 1, "{run}");
     assert!(
         matches!(outcome(&run, &name), "went-back" | "failed"),

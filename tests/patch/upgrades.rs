@@ -155,7 +155,7 @@ fn canaries_that_fail_stop_the_run_and_the_rest_stays_untouched() {
         let name = yard.name(number);
         assert_eq!(outcome(&run, &name), "not-started", "{run}");
         assert_eq!(
-            yard.on(number, "ls -A /var/lib/seawall 2>/dev/null; true"),
+            yard.on(number, "ls -A /var/lib/seawall/patch 2>/dev/null; true"),
             ""
         );
     }

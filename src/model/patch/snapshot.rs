@@ -156,6 +156,9 @@ pub struct Offer {
     /// does; then an offered removal counts against all of them.
     #[serde(default)]
     pub removes: Vec<String>,
+    /// Offered new packages that this one names as what it depends on. Empty: none, or not known.
+    #[serde(default)]
+    pub needs: Vec<String>,
     /// What its changelog (of a downloaded package) or the manager's advisories say that it closes.
     /// `None`: neither was there.
     #[serde(default)]

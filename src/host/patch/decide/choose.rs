@@ -324,16 +324,42 @@ fn deferred(text: &str) -> (WithheldWhy, String) {
     (why, reason.to_owned())
 }
 
-/// New packages and removals without any upgrade are nobody's need.
+/// New packages and removals that only withheld upgrades ask for stay away, and so do all of them
+/// where no upgrade is left. One that nobody is known to ask for comes along.
 fn drop_newcomers<'o>(
     taken: &mut Vec<&'o Offer>,
     withheld: &mut Vec<(&'o Offer, WithheldWhy, String)>,
 ) {
-    if taken.iter().any(|offer| offer.kind == OfferKind::Upgrade) {
-        return;
+    let mut wanted: BTreeSet<&str> = BTreeSet::new();
+    let mut asking: Vec<&Offer> = taken
+        .iter()
+        .copied()
+        .filter(|offer| offer.kind == OfferKind::Upgrade)
+        .collect();
+    let none_is_left = asking.is_empty();
+    while let Some(offer) = asking.pop() {
+        for name in offer.needs.iter().chain(&offer.removes) {
+            if wanted.insert(name) {
+                asking.extend(taken.iter().filter(|other| other.name == *name));
+            }
+        }
+    }
+    let mut unwanted: BTreeSet<&str> = BTreeSet::new();
+    let mut refused: Vec<&Offer> = withheld.iter().map(|(offer, ..)| *offer).collect();
+    while let Some(offer) = refused.pop() {
+        for name in offer.needs.iter().chain(&offer.removes) {
+            if !wanted.contains(name.as_str()) && unwanted.insert(name) {
+                refused.extend(taken.iter().filter(|other| other.name == *name));
+            }
+        }
     }
     for offer in std::mem::take(taken) {
-        let reason = "it comes only with upgrades that are withheld".to_owned();
-        withheld.push((offer, WithheldWhy::Needs, reason));
+        let comes_along = offer.kind != OfferKind::Upgrade;
+        if comes_along && (none_is_left || unwanted.contains(offer.name.as_str())) {
+            let reason = "it comes only with upgrades that are withheld".to_owned();
+            withheld.push((offer, WithheldWhy::Needs, reason));
+        } else {
+            taken.push(offer);
+        }
     }
 }

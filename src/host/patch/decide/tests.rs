@@ -279,6 +279,47 @@ fn nothing_is_taken_away_unless_the_playbook_says_so() {
 }
 
 #[test]
+fn what_only_a_withheld_upgrade_asks_for_stays_away() {
+    let fresh = |name: &str| Offer {
+        kind: OfferKind::New,
+        from: String::new(),
+        ..offer(name)
+    };
+    let mut app = offer("app");
+    app.needs = vec!["lib".into()];
+    app.removes = vec!["old-app".into()];
+    let mut lib = fresh("lib");
+    lib.needs = vec!["data".into()];
+    let offers = vec![
+        app,
+        lib,
+        fresh("data"),
+        fresh("whose"),
+        removal("old-app"),
+        offer("other"),
+    ];
+    let snapshot = host(offers);
+    let all = decided(&snapshot, &patch("packages: {removals: true}"));
+    assert_eq!(taken(&all).len(), 6);
+    let one = decided(
+        &snapshot,
+        &patch("packages: {removals: true, only: [other]}"),
+    );
+    // Who asks for the last one is not known.
+    assert_eq!(taken(&one), ["whose", "other"]);
+    use WithheldWhy::{Excluded, Needs};
+    assert_eq!(
+        why(&one),
+        [
+            ("app", Excluded),
+            ("lib", Needs),
+            ("data", Needs),
+            ("old-app", Needs)
+        ]
+    );
+}
+
+#[test]
 fn a_frozen_package_is_not_taken_away_either() {
     let mut taker = offer("app");
     taker.removes = vec!["php8.2".into()];

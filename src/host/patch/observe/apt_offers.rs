@@ -52,6 +52,9 @@ pub(super) fn read(
     for step in &steps {
         out.offers.push(offer(step, &about, out));
     }
+    if let Ok(shown) = text("sizes") {
+        tell_needs(&mut out.offers, &shown);
+    }
     if let Ok(gentle) = text("gentle").and_then(|t| offers::parse(&t)) {
         blame(&mut out.offers, &gentle);
     }
@@ -69,6 +72,42 @@ pub(super) fn read(
             None if !offer.to.is_empty() => out.offers.push(offer),
             None => {}
         }
+    }
+}
+
+/// Says which offers depend on new ones: whether those come along depends on whether these do.
+fn tell_needs(offers: &mut [Offer], shown: &str) {
+    let new: BTreeSet<String> = offers
+        .iter()
+        .filter(|o| o.kind == OfferKind::New)
+        .map(|o| o.name.clone())
+        .collect();
+    if new.is_empty() {
+        return;
+    }
+    let mut needs: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let (mut name, mut version) = ("", "");
+    for line in shown.lines() {
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
+        match key {
+            "Package" => (name, version) = (value.trim(), ""),
+            "Version" => version = value.trim(),
+            "Depends" | "Pre-Depends" | "Recommends" => {
+                // `a (>= 1), b | c:any`: each of them may be what it is.
+                let words = value
+                    .split([',', '|'])
+                    .filter_map(|one| one.trim().split([' ', ':', '(']).next())
+                    .filter(|word| new.contains(*word));
+                needs.entry((name, version)).or_default().extend(words);
+            }
+            _ => {}
+        }
+    }
+    for offer in offers {
+        let found = needs.get(&(offer.name.as_str(), offer.to.as_str()));
+        offer.needs = found.into_iter().flatten().map(|w| word(w)).collect();
     }
 }
 

@@ -404,6 +404,39 @@ fn an_apt_that_fails_offers_nothing_that_is_known() {
     assert!(seen.unseen["offers"].starts_with("E: Unmet dependencies"));
 }
 
+#[test]
+fn who_asks_for_a_new_package_is_read_from_what_apt_shows() {
+    let simulated = "Inst app [1] (2 Debian:12/stable [all])\nInst fresh (2 Debian:12/stable [all])\n\
+                     Inst more (2 Debian:12/stable [all])\nInst other [1] (2 Debian:12/stable [all])";
+    let shown = "Package: app\nVersion: 1\nDepends: more\n\nPackage: app\nVersion: 2\n\
+                 Pre-Depends: dpkg\nDepends: libc6 (>= 2), old | fresh:any (>= 1)\n\
+                 Package: fresh\nVersion: 2\nRecommends: more\nPackage: other\nVersion: 2\n";
+    let frames = [
+        frame("system", 0, "arch amd64\nmanager apt"),
+        frame("simulated", 0, simulated),
+        frame("sizes", 0, shown),
+    ];
+    let offers = read(&frames, &ALL, "h", "t").offers;
+    let needs: Vec<(&str, Vec<&str>)> = offers
+        .iter()
+        .map(|o| {
+            (
+                o.name.as_str(),
+                o.needs.iter().map(String::as_str).collect(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        needs,
+        [
+            ("app", vec!["fresh"]),
+            ("fresh", vec!["more"]),
+            ("more", vec![]),
+            ("other", vec![])
+        ]
+    );
+}
+
 /// apt leaves out what takes something away where it may not: those are the ones.
 #[test]
 fn what_takes_others_away_is_told_from_what_does_not() {

@@ -103,7 +103,7 @@ observe_apt_offers() {
   fi
   if [ "$_new" ]; then
     set -- $_new
-    _said=$(limited 120 apt-cache show -- "$@" 2>/dev/null | grep -E '^(Package|Version|Architecture|Installed-Size|Size):')
+    _said=$(limited 120 apt-cache show -- "$@" 2>/dev/null | grep -E '^(Package|Version|Architecture|Installed-Size|Size|Depends|Pre-Depends|Recommends):')
     tell sizes 0 "$_said"
   fi
   set +f
