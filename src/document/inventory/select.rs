@@ -99,6 +99,9 @@ fn parts(patterns: &[String]) -> Vec<&str> {
 enum Matcher {
     All,
     Name(String),
+    /// One `*`, as most globs have: what stands before it and after it. No expression needs to be
+    /// built for it.
+    Ends(String, String),
     Glob(Regex),
 }
 
@@ -106,6 +109,12 @@ impl Matcher {
     fn of(pattern: &str) -> Self {
         if pattern == "all" || pattern == "*" {
             return Matcher::All;
+        }
+        if let Some((head, tail)) = pattern.split_once('*')
+            && !pattern.contains(['?', '['])
+            && !tail.contains('*')
+        {
+            return Matcher::Ends(head.to_owned(), tail.to_owned());
         }
         match pattern
             .contains(['*', '?', '['])
@@ -120,6 +129,9 @@ impl Matcher {
         match self {
             Matcher::All => true,
             Matcher::Name(wanted) => name == wanted,
+            Matcher::Ends(head, tail) => name
+                .strip_prefix(head.as_str())
+                .is_some_and(|rest| rest.ends_with(tail.as_str())),
             Matcher::Glob(regex) => regex.is_match(name),
         }
     }

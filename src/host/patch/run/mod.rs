@@ -270,7 +270,10 @@ impl Conductor<'_> {
             }
             self.shared.turns.soaked.send_replace(number + 1);
             self.wait(wave, false).await?;
-            self.well.clear();
+            // A host that was taken up again may be there before its own wave is.
+            for index in wave {
+                self.well.remove(index);
+            }
         }
         // The wave itself may have used the budget up, or the stop may have come in its midst.
         if stopped.is_none() && self.ends.values().any(|o| *o == PatchOutcome::NotStarted) {

@@ -340,8 +340,10 @@ fn spans(ran: &Ran) -> Vec<(String, usize, usize)> {
 
 #[tokio::test(start_paused = true)]
 async fn hosts_that_are_kept_apart_are_never_changed_together() {
+    // A lost connection takes time, in which others could begin.
     let reboots = || FakeHost {
         reboot_due_at: Some("2"),
+        cuts: 2,
         ..FakeHost::default()
     };
     let hosts = || vec![("a", reboots()), ("b", reboots()), ("c", reboots())];
