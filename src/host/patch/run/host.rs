@@ -224,7 +224,7 @@ impl Host {
         }
         let verdict = Verdict::of(PatchOutcome::Unknown, reason);
         Ok(if self.turn.is_some() {
-            verdict.to_do(format!(
+            verdict.asks(format!(
                 "what was begun on the host goes on there by itself: `seawall patch resume {}` looks again",
                 self.shared.settings.run.as_str()
             ))

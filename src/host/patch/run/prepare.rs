@@ -82,7 +82,7 @@ impl Host {
                            without it nothing more is done to the host";
                 Err(Halt::Ends(
                     Verdict::of(PatchOutcome::Unknown, why.to_owned())
-                        .to_do("look at the host: the run had begun to change it"),
+                        .asks("look at the host: the run had begun to change it"),
                 ))
             }
         }
@@ -171,7 +171,7 @@ impl Host {
             end.words()
         );
         self.end(PhaseOutcome::Failed, Some(reason.clone()))?;
-        Err(Halt::Ends(Verdict::of(PatchOutcome::Failed, reason).to_do(
+        Err(Halt::Ends(Verdict::of(PatchOutcome::Failed, reason).asks(
             "dpkg --audit; dpkg --configure -a; apt-get -f install",
         )))
     }
