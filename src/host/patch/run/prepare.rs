@@ -81,7 +81,7 @@ impl Host {
                 let why = "the snapshot of before is gone from the run's folder, or was changed: \
                            without it nothing more is done to the host";
                 Err(Halt::Ends(
-                    Verdict::of(PatchOutcome::Unknown, why.to_owned())
+                    Verdict::of(PatchOutcome::Failed, why.to_owned())
                         .asks("look at the host: the run had begun to change it"),
                 ))
             }

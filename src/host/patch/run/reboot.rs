@@ -59,6 +59,7 @@ impl Host {
         {
             return self.came_back(&id, begun, is_phase);
         }
+        self.rebooting = true;
         self.tell(PatchEvent::Rebooting {
             host: self.name().to_owned(),
             boot_id: from.clone(),

@@ -20,7 +20,8 @@ download() {
   await_locks
   set --
   while read -r kind name arch _from to _rest; do
-    [ "$kind" = remove ] || set -- "$@" "$name:$arch=$to"
+    # New ones come as those need them, here as in the upgrade.
+    [ "$kind" != upgrade ] || set -- "$@" "$name:$arch=$to"
   done <"$dir/plan"
   if [ "$#" != 0 ]; then
     mark
