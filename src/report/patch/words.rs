@@ -99,6 +99,8 @@ impl Verdict {
             ("warn", "Stopped early")
         } else if has(PatchOutcome::Behind) {
             ("warn", "There is something to do")
+        } else if has(PatchOutcome::Waiting) && view.is_plan() {
+            ("warn", "Something waits for a person")
         } else if has(PatchOutcome::Waiting) {
             ("warn", "Patched, and something waits for a person")
         } else if has(PatchOutcome::Patched) {

@@ -33,6 +33,36 @@ fn good() {
         text.contains("seawall verify 20261120-073514-k3f9"),
         "{text}"
     );
+    assert!(!text.contains("budget"), "nothing was taken of it: {text}");
+}
+
+#[test]
+fn a_wave_of_hosts_that_need_nothing_is_not_one_that_was_held_up() {
+    use crate::journal::{Event, PatchEvent};
+    use crate::model::patch::PatchOutcome::{self, Current, NotStarted};
+    let waves = |second: PatchOutcome| {
+        let end = |host: &str, outcome| {
+            Event::Patch(PatchEvent::HostEnded {
+                host: host.into(),
+                outcome,
+                reason: None,
+                to_do: Vec::new(),
+                millis: 0,
+            })
+        };
+        let declared = Event::Patch(PatchEvent::Declared {
+            patch: "weekly".into(),
+            waves: vec![vec!["a".into()], vec!["b".into()]],
+            policy: Default::default(),
+            failure_budget: 0,
+            advisories: Default::default(),
+        });
+        plain(&[declared, end("a", Current), end("b", second)], 100)
+    };
+    let text = waves(Current);
+    assert!(!text.contains("not begun"), "{text}");
+    assert!(text.contains("nothing was to be done"), "{text}");
+    assert!(waves(NotStarted).contains("b; not begun"));
 }
 
 #[test]

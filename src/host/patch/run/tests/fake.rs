@@ -8,7 +8,7 @@ use super::super::speech::Speech;
 use crate::host::patch::job::{self, Job};
 use crate::model::Phase;
 use crate::model::patch::{
-    Health, Installed, Manager, Offer, OfferKind, PatchSnapshot, StaleProcess, Unit,
+    ContainerSeen, Health, Installed, Manager, Offer, OfferKind, PatchSnapshot, StaleProcess, Unit,
 };
 use crate::reach::{Ended, FakeReach, ReachError, Target};
 use crate::shell::{Frame, Nonce};
@@ -46,6 +46,8 @@ pub struct FakeHost {
     pub cuts: usize,
     pub lists_fail: bool,
     pub repairs: bool,
+    /// It runs a container that is behind; how the job of its image ends, and what it says.
+    pub image: Option<(&'static str, &'static str)>,
 }
 
 impl Default for FakeHost {
@@ -72,6 +74,7 @@ impl Default for FakeHost {
             cuts: 0,
             lists_fail: false,
             repairs: false,
+            image: None,
         }
     }
 }
@@ -133,6 +136,7 @@ impl FakeHost {
         if self.reboot_due {
             snapshot.reboot_due = vec!["a reboot is asked for".into()];
         }
+        snapshot.containers = self.image.map(|_| behind()).into_iter().collect();
         if self.stale {
             snapshot.stale = vec![StaleProcess {
                 pid: 7,
@@ -155,6 +159,7 @@ impl FakeHost {
     /// What a job does, once.
     fn effect(&mut self, job: &str) -> (i32, String) {
         match job {
+            "image-0" => (1, self.image.map_or("", |i| i.1).to_owned()),
             "upgrade" => match (self.upgrade_fails, self.offered) {
                 (Some(false), _) => (3, "@seawall differs app another\n".into()),
                 (Some(true), Some(to)) => (1, self.becomes(to)),
@@ -242,8 +247,11 @@ impl Fleet {
                         if state.is_some() {
                             let (status, log) = host.effect(job);
                             host.jobs.insert((*job).into(), None);
-                            host.logs
-                                .insert((*job).into(), format!("{log}exit {status}\n"));
+                            let end = match host.image {
+                                Some((end, _)) if *job == "image-0" => end.to_owned(),
+                                _ => format!("exit {status}"),
+                            };
+                            host.logs.insert((*job).into(), format!("{log}{end}\n"));
                         }
                         let log = &host.logs[*job];
                         let at: usize = offset.parse().unwrap();
@@ -275,6 +283,27 @@ impl Fleet {
             ..Ended::default()
         };
         Ok((out.into_bytes(), ended))
+    }
+}
+
+/// A container whose tag means something newer.
+fn behind() -> ContainerSeen {
+    let digest = |letter: &str| Some(format!("sha256:{}", letter.repeat(64)));
+    ContainerSeen {
+        id: "e".repeat(64),
+        name: "web".into(),
+        image: "r.example/app:1".into(),
+        image_id: "1".repeat(64),
+        digest: digest("a"),
+        registry_digest: digest("b"),
+        state: "running".into(),
+        inspect: serde_json::json!({
+            "HostConfig": {"NetworkMode": "default"},
+            "Config": {"Labels": {}},
+            "Networks": {"bridge": {}},
+            "Own": {"Cmd": 0, "Entrypoint": "same", "Healthcheck": "same"}
+        }),
+        ..ContainerSeen::default()
     }
 }
 

@@ -263,6 +263,89 @@ async fn each_host_ends_as_it_must() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_image_that_could_not_be_moved_is_said_as_it_is() {
+    // How its job ends, what it says, what becomes of the host, and whether it is put back.
+    let table: &[(&str, &str, PatchOutcome, &str, bool)] = &[
+        (
+            "exit 1",
+            "@seawall image web unchanged - - it could not be pulled: 502\n",
+            Waiting,
+            "left on its former image: it could not be pulled: 502",
+            false,
+        ),
+        (
+            "exit 1",
+            "@seawall image web went-back - - it is exited\n",
+            WentBack,
+            "runs its former image again: it is exited",
+            false,
+        ),
+        (
+            "exit 1",
+            "@seawall image web failed - - no such image\n",
+            Failed,
+            "could not be put back to its former image: no such image",
+            false,
+        ),
+        (
+            "died",
+            "",
+            WentBack,
+            "was put back to its former image",
+            true,
+        ),
+        (
+            "died",
+            "@seawall image web updated - - healthy\n",
+            WentBack,
+            "was put back to its former image",
+            true,
+        ),
+    ];
+    for (end, says, outcome, reason, back) in table {
+        let fleet = one(FakeHost {
+            image: Some((end, says)),
+            ..FakeHost::default()
+        });
+        let ran = run(&fleet, "containers: {}").await;
+        assert_eq!(ran.outcomes(), [*outcome], "{says}: {}", ran.reason("a"));
+        assert!(ran.reason("a").contains(reason), "{}", ran.reason("a"));
+        assert_eq!(fleet.host("a").version, "2", "its packages stay: {says}");
+        let was_put_back = fleet.host("a").started.contains_key("back-image-0");
+        assert_eq!(was_put_back, *back, "{says}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stale_and_not_ours_to_restart_is_told_and_is_no_work() {
+    let host = || FakeHost {
+        offered: None,
+        stale: true,
+        ..FakeHost::default()
+    };
+    let yaml = "never_restart: [app.service]";
+    let fleet = one(host());
+    let folder = tempfile::tempdir().unwrap();
+    let (_keep, stop) = watch::channel(false);
+    let plan = go(&fleet, yaml, Mode::Plan, Vec::new(), folder.path(), stop).await;
+    let ran = run(&one(host()), yaml).await;
+    for ran in [&plan, &ran] {
+        assert_eq!(ran.outcomes(), [Current]);
+        assert!(
+            ran.reason("a").contains("app.service"),
+            "{}",
+            ran.reason("a")
+        );
+    }
+    // Where it is ours, both say that there is work.
+    let (_keep, stop) = watch::channel(false);
+    let folder = tempfile::tempdir().unwrap();
+    let plan = go(&fleet, "", Mode::Plan, Vec::new(), folder.path(), stop).await;
+    assert_eq!(plan.outcomes(), [Behind]);
+    assert_eq!(run(&fleet, "").await.outcomes(), [Patched]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_to_do_is_one_connection_and_one_program() {
     let fleet = one(FakeHost {
         offered: None,
