@@ -122,7 +122,11 @@ fn a_job_that_never_ends_is_ended_and_leaves_nothing_half_done() {
     let name = yard.name(0);
     let before = yard.versions(0);
     yard.on(0, "echo 10000 >/etc/sea-slow.seconds");
-    let run = yard.patch("run", &format!("{QUICK}limit: 1m\n"), &[]);
+    let child = yard.start(&format!("{QUICK}limit: 1m\nlock_wait: 5s\n"));
+    yard.until(0, "test -s /var/lib/sea-slow.began");
+    // The one that sleeps sleeps on; dpkg's second try is quick.
+    yard.on(0, "echo 0 >/etc/sea-slow.seconds");
+    let run = ran(child.wait_with_output().expect("it ends"));
     assert_eq!(run.code, 1, "{run}");
     assert!(
         matches!(outcome(&run, &name), "went-back" | "failed"),

@@ -159,7 +159,11 @@ fn go(
         .thread_stack_size(STACK)
         .enable_all()
         .build()?;
-    let (code, stopped) = runtime.block_on(async {
+    let Judged {
+        code,
+        stopped,
+        open,
+    } = runtime.block_on(async {
         let (stop, stopping) = watch::channel(false);
         let (said, mut signal) = watch::channel(None);
         let heed = tokio::spawn(heed(id.to_owned(), mode, stop, said));
@@ -190,6 +194,12 @@ fn go(
     }
     // Connections that are still open are dropped: jobs on hosts go on without them.
     runtime.shutdown_background();
+    if let Some(why) = open {
+        // No end and no seal: what is written is all there, and `resume` goes on behind it.
+        eprintln!("seawall: {why}; `seawall patch resume {id}` goes on with this run");
+        shown::show(&journal.dir(), manner)?;
+        return Ok(code);
+    }
     let millis = SystemClock.now().duration_since(begun).as_millis();
     journal.append(&Event::RunEnded {
         code,
@@ -201,20 +211,36 @@ fn go(
     Ok(code)
 }
 
-/// The exit code, and why it stopped early, if it did. `signal`: what asked us to stop.
-fn judged(
-    mode: Mode,
-    done: Result<Option<PatchEnd>, String>,
-    signal: Option<&str>,
-) -> (u8, Option<String>) {
+/// How it came out.
+#[derive(Debug)]
+struct Judged {
+    code: u8,
+    /// Why it stopped early, if it did.
+    stopped: Option<String>,
+    /// Why the run is not at its end, and is to be taken up again, if that is so.
+    open: Option<String>,
+}
+
+/// `signal`: what asked us to stop.
+fn judged(mode: Mode, done: Result<Option<PatchEnd>, String>, signal: Option<&str>) -> Judged {
+    let not_run = |stopped: String, open| Judged {
+        code: code::NOT_RUN,
+        stopped: Some(stopped),
+        open,
+    };
     let end = match done {
         Ok(Some(end)) => end,
         Ok(None) => {
             let signal = signal.unwrap_or("interrupted");
             let why = format!("{signal}; nothing was changed on any host");
-            return (code::NOT_RUN, Some(why));
+            return not_run(why, None);
         }
-        Err(why) => return (code::NOT_RUN, Some(why)),
+        // Hosts may be under way.
+        Err(why) if mode == Mode::Run => {
+            let open = format!("the run broke off: {why}");
+            return not_run(why, Some(open));
+        }
+        Err(why) => return not_run(why, None),
     };
     let any = |wanted: &[PatchOutcome]| end.hosts.iter().any(|(_, o)| wanted.contains(o));
     use PatchOutcome::*;
@@ -233,7 +259,29 @@ fn judged(
         )),
         (None, stopped) => stopped,
     };
-    (code, stopped)
+    Judged {
+        code,
+        stopped,
+        open: (mode == Mode::Run && !end.open.is_empty()).then(|| lost(&end.open)),
+    }
+}
+
+/// Why a run is not at its end.
+fn lost(hosts: &[String]) -> String {
+    const MOST: usize = 8;
+    let mut names = hosts
+        .iter()
+        .take(MOST)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if hosts.len() > MOST {
+        names.push_str(&format!(" and {} more", hosts.len() - MOST));
+    }
+    format!(
+        "the run is not at its end: what was begun on {names} was lost sight of, and may go on \
+         there by itself"
+    )
 }
 
 /// Waits for signals. The first one lets no further host be begun; the second leaves at once.
@@ -324,6 +372,7 @@ mod tests {
     fn end(outcomes: &[PatchOutcome]) -> Result<Option<PatchEnd>, String> {
         Ok(Some(PatchEnd {
             hosts: outcomes.iter().map(|o| ("h".to_owned(), *o)).collect(),
+            open: Vec::new(),
             stopped: None,
         }))
     }
@@ -331,30 +380,50 @@ mod tests {
     #[test]
     fn the_exit_code_says_the_worst() {
         use PatchOutcome::*;
-        let run = |outcomes: &[PatchOutcome]| judged(Mode::Run, end(outcomes), None).0;
+        let run = |outcomes: &[PatchOutcome]| judged(Mode::Run, end(outcomes), None).code;
         assert_eq!(run(&[Current, Patched, Waiting]), 0);
         for bad in [Behind, WentBack, LeftOut, Failed, NotStarted] {
             assert_eq!(run(&[Patched, bad]), 1, "{bad:?}");
         }
         assert_eq!(run(&[Failed, Unknown]), 3);
-        let plan = |outcomes: &[PatchOutcome]| judged(Mode::Plan, end(outcomes), None).0;
+        let plan = |outcomes: &[PatchOutcome]| judged(Mode::Plan, end(outcomes), None).code;
         assert_eq!(plan(&[Behind, Current]), 0);
         assert_eq!(plan(&[Behind, Unknown]), 3);
     }
 
     #[test]
     fn a_run_that_was_interrupted_is_none_that_is_done() {
-        let (code, stopped) = judged(
-            Mode::Run,
-            end(&[PatchOutcome::Patched]),
-            Some("interrupted"),
+        let well = end(&[PatchOutcome::Patched]);
+        let said = judged(Mode::Run, well, Some("interrupted"));
+        assert_eq!((said.code, said.open), (2, None));
+        assert!(said.stopped.unwrap().starts_with("interrupted"));
+        let said = judged(Mode::Plan, Ok(None), Some("terminated"));
+        assert_eq!((said.code, said.open), (2, None));
+        assert!(said.stopped.unwrap().contains("nothing was changed"));
+        let said = judged(Mode::Plan, Err("no space".into()), None);
+        assert_eq!((said.code, said.stopped.as_deref()), (2, Some("no space")));
+        assert_eq!(said.open, None, "a plan is made anew");
+    }
+
+    #[test]
+    fn a_run_is_not_at_its_end_where_hosts_were_lost_on_their_way() {
+        let lost = |signal| {
+            let mut end = end(&[PatchOutcome::Unknown]).unwrap().unwrap();
+            end.open = vec!["db1".into()];
+            judged(Mode::Run, Ok(Some(end)), signal)
+        };
+        let said = lost(None);
+        assert_eq!(said.code, 3);
+        assert!(said.open.unwrap().contains("db1"));
+        let said = lost(Some("interrupted"));
+        assert_eq!(said.code, 2);
+        assert!(said.open.is_some());
+        // Never seen: the next run is as good.
+        assert_eq!(
+            judged(Mode::Run, end(&[PatchOutcome::Unknown]), None).open,
+            None
         );
-        assert_eq!(code, 2);
-        assert!(stopped.unwrap().starts_with("interrupted"));
-        let (code, stopped) = judged(Mode::Plan, Ok(None), Some("terminated"));
-        assert_eq!(code, 2);
-        assert!(stopped.unwrap().contains("nothing was changed"));
-        let (code, stopped) = judged(Mode::Run, Err("no space".into()), None);
-        assert_eq!((code, stopped.as_deref()), (2, Some("no space")));
+        let said = judged(Mode::Run, Err("a host's task ended badly".into()), None);
+        assert!(said.open.unwrap().contains("ended badly"));
     }
 }

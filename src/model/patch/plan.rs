@@ -36,13 +36,19 @@ pub struct HostPlan {
 }
 
 impl HostPlan {
-    /// Whether nothing is to be done.
+    /// Whether nothing is to be done, by us or (a reboot) by people.
     pub fn is_empty(&self) -> bool {
-        self.upgrades.is_empty()
-            && self.repairs.is_empty()
-            && !matches!(self.reboot, RebootNeed::Now { .. })
-            && !self.restarts.iter().any(|r| r.now)
-            && !self
+        !self.has_work(true)
+    }
+
+    /// Whether anything is to be done to the host; `reboots`: we may reboot it. A service that uses
+    /// replaced files and is not ours to restart is no work.
+    pub fn has_work(&self, reboots: bool) -> bool {
+        !self.upgrades.is_empty()
+            || !self.repairs.is_empty()
+            || reboots && matches!(self.reboot, RebootNeed::Now { .. })
+            || self.restarts.iter().any(|r| r.now && r.by_us)
+            || self
                 .images
                 .iter()
                 .any(|i| matches!(i.work, ImageWork::Update { .. }))

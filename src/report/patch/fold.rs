@@ -289,6 +289,14 @@ impl PatchView {
         .sum()
     }
 
+    /// Whether the wave was never begun because none of its hosts needed it.
+    pub fn had_no_work(&self, wave: &WaveView) -> bool {
+        use PatchOutcome::{Current, Waiting};
+        let said = |name: &String| self.host(name).and_then(|host| host.said);
+        let needless = |name: &String| matches!(said(name), Some(Current | Waiting));
+        !wave.begun && wave.hosts.iter().all(needless)
+    }
+
     pub fn host(&self, name: &str) -> Option<&HostView> {
         self.hosts.get(*self.by_name.get(name)?)
     }

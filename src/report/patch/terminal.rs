@@ -94,7 +94,9 @@ fn verdict(out: &mut Out, view: &PatchView) {
         let text = format!("Stopped early: {}", clean(stopped, 300));
         out.item("", 0, &text, Some(verdict.ink()), 4);
     }
-    if let (Some(budget), false) = (view.failure_budget, view.is_plan()) {
+    if let (Some(budget), false) = (view.failure_budget, view.is_plan())
+        && view.failures() > 0
+    {
         let text = format!(
             "{} not well; the failure budget is {budget}",
             match view.failures() {
@@ -202,6 +204,7 @@ fn waves(out: &mut Out, view: &PatchView) {
             n => format!(" +{n}"),
         };
         let state = match (wave.begun, wave.soak_seconds) {
+            (false, _) if view.had_no_work(wave) => "; nothing was to be done".to_owned(),
             (false, _) => "; not begun".to_owned(),
             (true, Some(seconds)) => format!("; watched for {}", super::words::within(seconds)),
             (true, None) => String::new(),

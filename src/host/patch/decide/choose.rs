@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
+use super::reboot::is_part_of_kernel;
 use super::{Ground, closes, listed, means};
 use crate::document::inventory::Globs;
 use crate::document::patch::{Freeze, Scope};
@@ -98,6 +99,9 @@ fn installed<'s>(snapshot: &'s PatchSnapshot, offer: &Offer) -> Option<&'s Insta
 
 fn way_back(offer: &Offer) -> WayBack {
     match (offer.kind, offer.former.as_str()) {
+        (OfferKind::New, _) if is_part_of_kernel(&offer.name) => WayBack::None {
+            why: "the kernel that runs is never taken away: it stays beside the former one".into(),
+        },
         (OfferKind::New, _) | (OfferKind::Remove, "cache" | "archive") => WayBack::Inverse,
         (_, "cache") => WayBack::Cache,
         (_, "archive") => WayBack::Archive,

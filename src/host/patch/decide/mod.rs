@@ -21,6 +21,7 @@ mod restart;
 #[cfg(test)]
 mod tests;
 
+pub use reboot::{asks_for_reboot, stays_on_the_way_back};
 pub use restart::restarts;
 
 /// What a decision is made from, beside the snapshot.

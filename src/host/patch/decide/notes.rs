@@ -1,9 +1,10 @@
 //! What a person should know before it starts. Pure.
 
+use super::reboot::{may_ask_for_reboot, stays_on_the_way_back};
 use super::{block, listed};
 use crate::document::patch::{Patch, Scope};
 use crate::model::patch::{
-    ChangeKind, HostPlan, Manager, PatchSnapshot, Refreshed, Upgrade, WayBack,
+    ChangeKind, HostPlan, Manager, PatchSnapshot, RebootNeed, Refreshed, Upgrade, WayBack,
 };
 
 /// What is to be known of this host and its plan.
@@ -60,6 +61,13 @@ fn packages(snapshot: &PatchSnapshot, plan: &HostPlan, patch: &Patch, out: &mut 
         out.push(format!("taken away: {gone}"));
     }
     way_back(plan, patch, out);
+    let may = may_ask_for_reboot(snapshot, &plan.upgrades);
+    if !may.is_empty() && !matches!(plan.reboot, RebootNeed::Now { .. }) {
+        out.push(format!(
+            "these may ask for a reboot once they are upgraded: {}",
+            listed(may)
+        ));
+    }
     let libraries = block::libraries(plan);
     if !libraries.is_empty() {
         out.push(format!(
@@ -85,11 +93,17 @@ fn way_back(plan: &HostPlan, patch: &Patch, out: &mut Vec<String>) {
         return;
     }
     let none = named(plan, |u| {
-        matches!(u.way_back, WayBack::None { .. } | WayBack::Unknown)
+        matches!(u.way_back, WayBack::None { .. } | WayBack::Unknown) && !stays_on_the_way_back(u)
     });
     if !none.is_empty() {
         out.push(format!(
             "these cannot go back, since their former version is nowhere to be had: {none}"
+        ));
+    }
+    let kernels = named(plan, stays_on_the_way_back);
+    if !kernels.is_empty() {
+        out.push(format!(
+            "a way back leaves these, since the kernel that runs is never taken away: {kernels}"
         ));
     }
 }

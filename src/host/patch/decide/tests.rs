@@ -412,6 +412,29 @@ fn what_cannot_go_back_is_said_before() {
 }
 
 #[test]
+fn a_new_kernel_stays_where_it_is_on_the_way_back_and_the_plan_says_so() {
+    let new = |name: &str| Offer {
+        kind: OfferKind::New,
+        from: String::new(),
+        former: String::new(),
+        ..offer(name)
+    };
+    let offers = vec![
+        new("linux-image-6.1.0-40-amd64"),
+        new("libnew1"),
+        offer("app"),
+    ];
+    let plan = decided(&host(offers), &patch(""));
+    let ways: Vec<&WayBack> = plan.upgrades.iter().map(|u| &u.way_back).collect();
+    assert!(matches!(
+        ways[..],
+        [WayBack::None { .. }, WayBack::Inverse, WayBack::Cache]
+    ));
+    assert!(noted(&plan, "never taken away: linux-image-6.1.0-40-amd64"));
+    assert!(!noted(&plan, "cannot go back"));
+}
+
+#[test]
 fn what_an_upgrade_closes_is_from_all_who_know() {
     let tracker = r#"{"app": {"CVE-2026-1": {"releases": {"bookworm":
         {"status": "resolved", "fixed_version": "2.0", "urgency": "high"}}}}}"#;

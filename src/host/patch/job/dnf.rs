@@ -17,7 +17,7 @@ pub(super) fn program(
 ) -> Result<(String, String), NulInText> {
     let mut lines = String::new();
     if part != Part::Repair {
-        for upgrade in &plan.upgrades {
+        for upgrade in plan.upgrades.iter().filter(|u| part.takes(u)) {
             match line(upgrade, before) {
                 Some(line) => lines.push_str(&line),
                 None => return Ok((String::new(), strange(upgrade)?)),

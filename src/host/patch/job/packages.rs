@@ -12,6 +12,7 @@
 //! 75 (the lock was held too long, nothing was done).
 
 use crate::document::patch::Patch;
+use crate::host::patch::decide::stays_on_the_way_back;
 use crate::model::patch::{ChangeKind, HostPlan, Manager, PatchSnapshot, Upgrade};
 use crate::shell::{NulInText, clean, quote};
 
@@ -38,6 +39,11 @@ impl Part {
             Part::Upgrade => "upgrade",
             Part::Back => "back",
         }
+    }
+
+    /// Whether the job is about the package: a way back leaves kernels where they are.
+    pub(super) fn takes(self, upgrade: &Upgrade) -> bool {
+        self != Part::Back || !stays_on_the_way_back(upgrade)
     }
 
     fn what(self) -> &'static str {
@@ -74,7 +80,7 @@ pub fn upgrade(plan: &HostPlan, patch: &Patch) -> Result<Job, NulInText> {
 }
 
 /// Puts back what the plan's upgrades changed, by what is installed now: former versions, new ones
-/// taken away (not purged), removed ones put back, marks restored. Says `stays NAME:ARCH WHY` for
+/// taken away (not purged; kernels stay), removed ones put back, marks restored. Says `stays NAME:ARCH WHY` for
 /// what did not go back. Job `back`.
 pub fn back(plan: &HostPlan, before: &PatchSnapshot, patch: &Patch) -> Result<Job, NulInText> {
     job(Part::Back, plan, Some(before), patch)

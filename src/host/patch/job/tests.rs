@@ -73,6 +73,25 @@ fn the_way_back_leads_to_what_was_seen_before() {
 }
 
 #[test]
+fn a_new_kernel_is_not_taken_away_on_the_way_back() {
+    let name = "linux-image-6.1.0-40-amd64";
+    for manager in [Manager::Apt, Manager::Dnf] {
+        let plan = HostPlan {
+            manager,
+            ..plan(vec![change(name, "", "6.1.140-1"), change("app", "1", "2")])
+        };
+        assert!(upgrade(&plan, &patch()).unwrap().calls.contains(name));
+        let calls = back(&plan, &PatchSnapshot::default(), &patch())
+            .unwrap()
+            .calls;
+        assert!(
+            !calls.contains(name) && calls.contains("upgrade app amd64 1 2"),
+            "{calls}"
+        );
+    }
+}
+
+#[test]
 fn a_word_that_no_package_has_stops_the_job_before_anything() {
     for (name, version) in [
         ("--allow-downgrades", "1"),

@@ -1,6 +1,7 @@
 //! The way back: images and packages as they were, and the proof that the host is healthy so.
 
 use crate::host::patch::containers;
+use crate::host::patch::decide;
 use crate::host::patch::job::packages;
 use crate::model::patch::{HostPhase, JobOutcome, PatchOutcome, PhaseOutcome, RebootNeed};
 
@@ -27,7 +28,7 @@ impl Host {
         self.rebooted = self.past.reboots[0].came_back;
         for place in verdict::images(&self.plan) {
             if let Some(end) = self.take_up(&format!("image-{place}"), 3600).await? {
-                self.judge_image(place, &end);
+                self.take_image(place, &end).await?;
             }
         }
         Ok(())
@@ -59,9 +60,9 @@ impl Host {
             let verdict = self.not_back(&why, &trouble).await?;
             return Ok(verdict::by_hand(verdict, &self.plan));
         }
-        let booted_into_it = matches!(self.plan.reboot, RebootNeed::After { .. })
-            && !self.plan.upgrades.is_empty()
-            && self.rebooted;
+        let is_core = matches!(self.plan.reboot, RebootNeed::After { .. })
+            || (self.plan.upgrades.iter()).any(|u| decide::asks_for_reboot(&u.name));
+        let booted_into_it = is_core && !self.plan.upgrades.is_empty() && self.rebooted;
         if booted_into_it || self.past.reboots[1].from.is_some() {
             let reasons = vec!["what it runs since the reboot was put back".to_owned()];
             self.reboot(1, reasons).await?;
@@ -71,7 +72,7 @@ impl Host {
         if let Some(trouble) = self.gate_after("back").await? {
             let trouble = format!("it was put back, and is not healthy so either: {trouble}");
             let verdict = self.not_back(&why, &trouble).await?;
-            return Ok(verdict.to_do("systemctl --failed; journalctl -b -p warning"));
+            return Ok(verdict.asks("systemctl --failed; journalctl -b -p warning"));
         }
         self.end(PhaseOutcome::Well, None)?;
         let after = self.look_after().await?;
@@ -81,9 +82,22 @@ impl Host {
 
     /// The images that were updated; `Some`: what could not be put back.
     async fn images_back(&mut self) -> Step<Option<String>> {
-        let patch = self.patch();
         let places = std::mem::take(&mut self.updated);
-        let Some(wanted) = patch.containers.as_ref().filter(|_| !places.is_empty()) else {
+        for place in places.into_iter().rev() {
+            if let Some(trouble) = self.image_back(place).await? {
+                return Ok(Some(trouble));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Puts one container back to its former image; `Some`: why that did not go.
+    pub async fn image_back(&mut self, place: usize) -> Step<Option<String>> {
+        let patch = self.patch();
+        let (Some(wanted), Some(image)) = (
+            patch.containers.as_ref(),
+            self.plan.images.get(place).cloned(),
+        ) else {
             return Ok(None);
         };
         let Some(before) = self.snapshot_before() else {
@@ -91,23 +105,17 @@ impl Host {
                 "the snapshot of before is gone from the run's folder".into(),
             ));
         };
-        for place in places.into_iter().rev() {
-            let Some(image) = self.plan.images.get(place).cloned() else {
-                continue;
-            };
-            // Its name begins as that of every job that goes back.
-            let name = format!("back-image-{place}");
-            let job = self.made(containers::back(&name, &image, &before.containers, wanted))?;
-            let end = self.job(&job).await?;
-            if end.outcome != JobOutcome::Well {
-                return Ok(Some(format!(
-                    "the container {} was not put back: {}",
-                    image.container,
-                    end.words()
-                )));
-            }
-        }
-        Ok(None)
+        // Its name begins as that of every job that goes back.
+        let name = format!("back-image-{place}");
+        let job = self.made(containers::back(&name, &image, &before.containers, wanted))?;
+        let end = self.job(&job).await?;
+        Ok((end.outcome != JobOutcome::Well).then(|| {
+            format!(
+                "the container {} was not put back: {}",
+                image.container,
+                end.words()
+            )
+        }))
     }
 
     async fn packages_back(&mut self) -> Step<Option<String>> {
@@ -125,6 +133,14 @@ impl Host {
             let mut job = self.made(packages::repair(&self.plan, &self.patch()))?;
             job.name = "back-repair".into();
             self.job(&job).await?;
+        }
+        let kernels = (self.plan.upgrades.iter()).filter(|u| decide::stays_on_the_way_back(u));
+        let kernels: Vec<&str> = kernels.map(|u| u.name.as_str()).collect();
+        if !kernels.is_empty() {
+            self.note(format!(
+                "on its way back it keeps {}: the kernel that runs is not taken away",
+                verdict::some_of(&kernels)
+            ))?;
         }
         let job = self.made(packages::back(&self.plan, &before, &self.patch()))?;
         let end = self.job(&job).await?;

@@ -226,7 +226,7 @@ impl Host {
             let name = format!("image-{place}");
             let job = self.made(containers::update(&name, &image, &seen, wanted))?;
             let end = self.job(&job).await?;
-            self.judge_image(place, &end);
+            self.take_image(place, &end).await?;
             if let Some(trouble) = &self.image_trouble {
                 let why = trouble.reason.clone();
                 return self.end(PhaseOutcome::Failed, why);
@@ -235,8 +235,8 @@ impl Host {
         self.end(PhaseOutcome::Well, None)
     }
 
-    /// What an image's job means for the host.
-    pub fn judge_image(&mut self, place: usize, end: &JobEnd) {
+    /// What an image's job means for the host. One that broke off in its midst is put back.
+    pub async fn take_image(&mut self, place: usize, end: &JobEnd) -> Step<()> {
         let container = self
             .plan
             .images
@@ -245,28 +245,43 @@ impl Host {
             .unwrap_or_default();
         let said = containers::images_said(&end.said);
         let is = |word: &str| said.iter().any(|i| i.outcome == word);
-        let trouble = if is("failed") {
-            Some((
+        let why = said
+            .iter()
+            .map(|i| i.detail.as_str())
+            .find(|detail| !detail.is_empty())
+            .map_or_else(|| end.words(), str::to_owned);
+        let (outcome, what) = if is("failed") {
+            (
                 PatchOutcome::Failed,
                 "could not be put back to its former image",
-            ))
+            )
         } else if is("went-back") {
-            Some((PatchOutcome::WentBack, "runs its former image again"))
-        } else if end.outcome != JobOutcome::Well {
-            Some((
-                PatchOutcome::Failed,
-                "was not updated, and how it is, is not known",
-            ))
-        } else {
+            (PatchOutcome::WentBack, "runs its former image again")
+        } else if is("unchanged") {
+            // Nothing was done to it, so nothing of the host is worse: it is still behind.
+            self.told.push(format!(
+                "the container {container} was left on its former image: {why}"
+            ));
+            return Ok(());
+        } else if end.outcome == JobOutcome::Well {
             if is("updated") {
                 self.updated.push(place);
             }
-            None
+            return Ok(());
+        } else {
+            // It did not tell its end, and may have stopped between two containers.
+            match self.image_back(place).await? {
+                None => (PatchOutcome::WentBack, "was put back to its former image"),
+                Some(trouble) => {
+                    let reason = format!("{}; {trouble}", end.words());
+                    self.image_trouble = Some(Verdict::of(PatchOutcome::Failed, reason));
+                    return Ok(());
+                }
+            }
         };
-        if let Some((outcome, what)) = trouble {
-            let reason = format!("the container {container} {what}: {}", end.words());
-            self.image_trouble = Some(Verdict::of(outcome, reason));
-        }
+        let reason = format!("the container {container} {what}: {why}");
+        self.image_trouble = Some(Verdict::of(outcome, reason));
+        Ok(())
     }
 }
 

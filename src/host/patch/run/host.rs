@@ -16,7 +16,7 @@ use super::link::{Halt, Link, Step};
 use super::past::{HostPast, Kept};
 use super::turn::Turn;
 use super::verdict::Verdict;
-use super::{PatchJob, Shared};
+use super::{Done, PatchJob, Shared};
 
 /// One host on its way.
 pub(super) struct Host {
@@ -37,6 +37,8 @@ pub(super) struct Host {
     /// Jobs that were begun on the host.
     pub begun_jobs: std::collections::BTreeSet<String>,
     pub rebooted: bool,
+    /// It was asked to reboot.
+    pub rebooting: bool,
     /// Images that run something newer now, by their place in the plan.
     pub updated: Vec<usize>,
     /// An image that went back by itself, or could not.
@@ -57,12 +59,16 @@ pub(super) async fn done_before(
     index: usize,
     past: HostPast,
     outcome: PatchOutcome,
-) -> Result<(usize, PatchOutcome), String> {
+) -> Result<Done, String> {
     // It may have died between the host's end and the tidying up behind it.
     let mut host = Host::new(shared, job, index, past);
     host.forget(outcome).await;
     host.link.close().await;
-    Ok((index, outcome))
+    Ok(Done {
+        index,
+        outcome,
+        is_open: false,
+    })
 }
 
 /// Treats one host. Fails only if the journal cannot be written.
@@ -71,7 +77,7 @@ pub(super) async fn treat(
     job: PatchJob,
     index: usize,
     past: HostPast,
-) -> Result<(usize, PatchOutcome), String> {
+) -> Result<Done, String> {
     let mut host = Host::new(shared, job, index, past);
     let verdict = match host.course().await {
         Ok(verdict) | Err(Halt::Ends(verdict)) => verdict,
@@ -93,6 +99,7 @@ impl Host {
             latest: None,
             begun_jobs: past.jobs.keys().cloned().collect(),
             rebooted: false,
+            rebooting: past.reboots.iter().any(|r| r.from.is_some()),
             updated: Vec::new(),
             image_trouble: None,
             told: Vec::new(),
@@ -223,14 +230,19 @@ impl Host {
             return Err(format!("{why} (in {})", phase.word()));
         }
         let verdict = Verdict::of(PatchOutcome::Unknown, reason);
-        Ok(if self.turn.is_some() {
-            verdict.to_do(format!(
+        Ok(if self.was_touched() {
+            verdict.asks(format!(
                 "what was begun on the host goes on there by itself: `seawall patch resume {}` looks again",
                 self.shared.settings.run.as_str()
             ))
         } else {
             verdict
         })
+    }
+
+    /// Whether something was begun on the host that goes on there, or waits to be judged.
+    fn was_touched(&self) -> bool {
+        !self.begun_jobs.is_empty() || self.rebooting
     }
 
     pub fn start(&mut self, phase: HostPhase) -> Step<()> {
@@ -264,7 +276,7 @@ impl Host {
         Err(Halt::Ends(Verdict::of(outcome, reason)))
     }
 
-    async fn finish(mut self, verdict: Verdict) -> Result<(usize, PatchOutcome), String> {
+    async fn finish(mut self, verdict: Verdict) -> Result<Done, String> {
         if self.phase.is_some()
             && let Err(Halt::Journal(why)) = self.end(PhaseOutcome::Failed, verdict.reason.clone())
         {
@@ -282,7 +294,11 @@ impl Host {
         })?;
         self.forget(verdict.outcome).await;
         self.link.close().await;
-        Ok((self.index, verdict.outcome))
+        Ok(Done {
+            index: self.index,
+            outcome: verdict.outcome,
+            is_open: verdict.outcome == PatchOutcome::Unknown && self.was_touched(),
+        })
     }
 
     /// A name in the run's folder that no other file has.

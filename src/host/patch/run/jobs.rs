@@ -164,7 +164,13 @@ impl Host {
     ) -> Step<Driven> {
         let speech = self.shared.speech;
         let run = self.shared.settings.run.clone();
-        let until = Instant::now() + Duration::from_secs(limit) + GRACE;
+        let whole = Instant::now() + Duration::from_secs(limit) + GRACE;
+        // A host that was lost before and does not answer now either is not waited for that long:
+        // the run can be taken up once more.
+        let mut until = match begun {
+            true => whole.min(Instant::now() + GRACE),
+            false => whole,
+        };
         let patience = Duration::from_secs(WAIT) + SLACK;
         let (mut log, mut offset) = (Vec::new(), 0);
         let mut locks = BTreeSet::new();
@@ -185,7 +191,10 @@ impl Host {
                 }
             };
             let said = match asked {
-                Ok(said) => said,
+                Ok(said) => {
+                    until = whole;
+                    said
+                }
                 Err(Halt::Lost(error)) => {
                     pause.sleep(until, error).await?;
                     // A start whose answer was lost may have begun it.

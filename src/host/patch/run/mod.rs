@@ -78,8 +78,19 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub struct PatchEnd {
     pub hosts: Vec<(String, PatchOutcome)>,
+    /// Those of them that were begun and lost on the way: the run is not over for them, and is to
+    /// be taken up again.
+    pub open: Vec<String>,
     /// Why it stopped before all waves, if it did.
     pub stopped: Option<String>,
+}
+
+/// How a host's task ended.
+pub(super) struct Done {
+    index: usize,
+    outcome: PatchOutcome,
+    /// See [`PatchEnd::open`].
+    is_open: bool,
 }
 
 /// What every host's task shares.
@@ -192,6 +203,7 @@ async fn carry_out(
         tasks,
         soaked,
         ends: BTreeMap::new(),
+        open: BTreeSet::new(),
         well: BTreeSet::new(),
     };
     conductor.conduct().await
@@ -246,9 +258,11 @@ struct Conductor<'a> {
     shared: &'a Arc<Shared>,
     jobs: &'a [PatchJob],
     waves: &'a [Vec<usize>],
-    tasks: JoinSet<Result<(usize, PatchOutcome), String>>,
+    tasks: JoinSet<Result<Done, String>>,
     soaked: mpsc::UnboundedReceiver<usize>,
     ends: BTreeMap<usize, PatchOutcome>,
+    /// Those that were lost on their way.
+    open: BTreeSet<usize>,
     /// Hosts that wait for the end of the soak.
     well: BTreeSet<usize>,
 }
@@ -279,12 +293,17 @@ impl Conductor<'_> {
         if stopped.is_none() && self.ends.values().any(|o| *o == PatchOutcome::NotStarted) {
             stopped = self.shared.turns.refusal().map(|r| r.0);
         }
+        let name = |index: &usize| self.jobs.get(*index).map(|job| job.target.name.clone());
         let hosts = self
             .ends
             .iter()
-            .filter_map(|(index, o)| Some((self.jobs.get(*index)?.target.name.clone(), *o)))
+            .filter_map(|(index, o)| Some((name(index)?, *o)))
             .collect();
-        Ok(PatchEnd { hosts, stopped })
+        Ok(PatchEnd {
+            hosts,
+            open: self.open.iter().filter_map(name).collect(),
+            stopped,
+        })
     }
 
     /// Says that a wave starts; or why none does any more.
@@ -325,9 +344,11 @@ impl Conductor<'_> {
                 done = self.tasks.join_next() => match done {
                     // A panic in a host's task is ours; it must not pass for a host that is well.
                     Some(done) => {
-                        let (index, outcome) =
-                            done.map_err(|e| format!("a host's task ended badly: {e}"))??;
-                        self.ends.insert(index, outcome);
+                        let done = done.map_err(|e| format!("a host's task ended badly: {e}"))??;
+                        self.ends.insert(done.index, done.outcome);
+                        if done.is_open {
+                            self.open.insert(done.index);
+                        }
                     }
                     None => return Err("a host's task is missing".into()),
                 },

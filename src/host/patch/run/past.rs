@@ -77,6 +77,11 @@ impl HostPast {
         self.ended.is_some_and(is_failure) && !blocked
     }
 
+    /// Whether a job was begun on it, or a reboot.
+    fn was_touched(&self) -> bool {
+        !self.jobs.is_empty() || self.reboots.iter().any(|r| r.from.is_some())
+    }
+
     pub fn has_begun(&self, job: &str) -> bool {
         self.jobs.contains_key(job)
     }
@@ -177,8 +182,9 @@ fn take(past: &mut HostPast, event: &PatchEvent) {
             past.broken = gate.broken.iter().chain(&gate.unseen).cloned().collect();
         }
         HostEnded { outcome, .. } => {
-            // A host that was lost on its way is looked at again; one that was never seen is not.
-            let lost = *outcome == PatchOutcome::Unknown && past.plan.is_some();
+            // A host that was lost on its way is looked at again; one that nothing was begun on
+            // is not.
+            let lost = *outcome == PatchOutcome::Unknown && past.was_touched();
             past.ended = (!lost).then_some(*outcome);
         }
         Declared { .. }

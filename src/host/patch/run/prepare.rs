@@ -81,8 +81,8 @@ impl Host {
                 let why = "the snapshot of before is gone from the run's folder, or was changed: \
                            without it nothing more is done to the host";
                 Err(Halt::Ends(
-                    Verdict::of(PatchOutcome::Unknown, why.to_owned())
-                        .to_do("look at the host: the run had begun to change it"),
+                    Verdict::of(PatchOutcome::Failed, why.to_owned())
+                        .asks("look at the host: the run had begun to change it"),
                 ))
             }
         }
@@ -171,7 +171,7 @@ impl Host {
             end.words()
         );
         self.end(PhaseOutcome::Failed, Some(reason.clone()))?;
-        Err(Halt::Ends(Verdict::of(PatchOutcome::Failed, reason).to_do(
+        Err(Halt::Ends(Verdict::of(PatchOutcome::Failed, reason).asks(
             "dpkg --audit; dpkg --configure -a; apt-get -f install",
         )))
     }

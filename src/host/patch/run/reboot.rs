@@ -59,6 +59,7 @@ impl Host {
         {
             return self.came_back(&id, begun, is_phase);
         }
+        self.rebooting = true;
         self.tell(PatchEvent::Rebooting {
             host: self.name().to_owned(),
             boot_id: from.clone(),
@@ -108,7 +109,7 @@ impl Host {
     fn did_not(&mut self, reason: String, to_do: &str) -> Step<()> {
         self.end(PhaseOutcome::Failed, Some(reason.clone()))?;
         Err(Halt::Ends(
-            Verdict::of(PatchOutcome::Failed, reason).to_do(to_do),
+            Verdict::of(PatchOutcome::Failed, reason).asks(to_do),
         ))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::document::inventory::Globs;
 use crate::document::patch::{Patch, Reboot, Restart};
+use crate::host::patch::decide::stays_on_the_way_back;
 use crate::model::patch::{
     ChangeKind, Health, HostPlan, ImageWork, Manager, PatchOutcome, PatchSnapshot, RebootNeed,
     Refreshed, RestartNote, Upgrade,
@@ -31,7 +32,7 @@ impl Verdict {
         }
     }
 
-    pub fn to_do(mut self, what: impl Into<String>) -> Verdict {
+    pub fn asks(mut self, what: impl Into<String>) -> Verdict {
         self.to_do.push(what.into());
         self
     }
@@ -48,12 +49,8 @@ pub(super) fn is_failure(outcome: PatchOutcome) -> bool {
 
 /// Whether this run has anything to do on the host: a plan may also name what is left to people.
 pub(super) fn has_work(plan: &HostPlan, patch: &Patch, is_here: bool) -> bool {
-    !plan.upgrades.is_empty()
-        || !plan.repairs.is_empty()
-        || !images(plan).is_empty()
-        || may_reboot(patch, is_here)
-            && (patch.reboot == Reboot::Always || matches!(plan.reboot, RebootNeed::Now { .. }))
-        || !units_to_restart(plan, patch).is_empty()
+    let reboots = may_reboot(patch, is_here);
+    plan.has_work(reboots) || reboots && patch.reboot == Reboot::Always
 }
 
 /// Whether the playbook lets us reboot it. This machine is never rebooted by itself.
@@ -145,23 +142,26 @@ pub(super) fn doubts(snapshot: &PatchSnapshot, plan: &HostPlan, patch: &Patch) -
 
 /// What the host still waits for although all that is ours to do is done.
 fn left_to_people(plan: &HostPlan) -> Vec<String> {
-    let mut left = Vec::new();
-    if let RebootNeed::Now { reasons } = &plan.reboot {
-        left.push(format!("a reboot is due: {}", reasons.join("; ")));
+    let stale = stale_services(plan);
+    reboot_left(plan).into_iter().chain(stale).collect()
+}
+
+fn reboot_left(plan: &HostPlan) -> Option<String> {
+    match &plan.reboot {
+        RebootNeed::Now { reasons } => Some(format!("a reboot is due: {}", reasons.join("; "))),
+        _ => None,
     }
+}
+
+/// The services that still use replaced files, in a sentence.
+fn stale_services(plan: &HostPlan) -> Option<String> {
     let stale: Vec<&str> = plan
         .restarts
         .iter()
         .filter(|r| r.now && is_service(r))
         .map(|r| r.what.as_str())
         .collect();
-    if !stale.is_empty() {
-        left.push(format!(
-            "still uses files that were replaced: {}",
-            some_of(&stale)
-        ));
-    }
-    left
+    (!stale.is_empty()).then(|| format!("still uses files that were replaced: {}", some_of(&stale)))
 }
 
 /// Whether it is a unit that a person would restart: log-ins end by themselves.
@@ -206,7 +206,7 @@ pub(super) fn at_once(
     }
     let work = has_work(plan, patch, is_here);
     match mode {
-        Mode::Plan if work || !plan.is_empty() => {
+        Mode::Plan if work => {
             return Some(Verdict::of(PatchOutcome::Behind, None));
         }
         Mode::Run if work => return None,
@@ -219,11 +219,11 @@ pub(super) fn at_once(
             ..Verdict::of(PatchOutcome::Unknown, doubts.join("; "))
         });
     }
-    let left = left_to_people(plan);
-    if !left.is_empty() {
-        return Some(waiting(left));
+    if let Some(reboot) = reboot_left(plan) {
+        return Some(waiting(vec![reboot]));
     }
-    Some(Verdict::of(PatchOutcome::Current, None))
+    // Nothing came that it does not have: that somebody has yet to log out is only told.
+    Some(Verdict::of(PatchOutcome::Current, stale_services(plan)))
 }
 
 fn waiting(left: Vec<String>) -> Verdict {
@@ -249,7 +249,7 @@ pub(super) fn proved(
         ChangeKind::Upgrade => Some(u.to.as_str()),
     });
     if !wrong.is_empty() {
-        return Verdict::of(PatchOutcome::Failed, wrong.join("; ")).to_do(
+        return Verdict::of(PatchOutcome::Failed, wrong.join("; ")).asks(
             "look at the log of the job `upgrade`: it ended well, and the host does not show it",
         );
     }
@@ -265,7 +265,8 @@ pub(super) fn proved(
 
 /// The verdict on a host that was put back and is healthy so.
 pub(super) fn went_back(plan: &HostPlan, after: &PatchSnapshot, why: &str) -> Verdict {
-    let wrong = not_as(plan, after, |u, _| match u.kind {
+    let wrong = not_as(plan, after, |u, now| match u.kind {
+        ChangeKind::New if stays_on_the_way_back(u) => now.map(|_| u.to.as_str()),
         ChangeKind::New => None,
         _ => Some(u.from.as_str()),
     });
@@ -300,9 +301,9 @@ pub(super) fn by_hand(verdict: Verdict, plan: &HostPlan) -> Verdict {
         .collect();
     let verdict = match plan.manager {
         Manager::Dnf => verdict,
-        _ => verdict.to_do("dpkg --audit; dpkg --configure -a"),
+        _ => verdict.asks("dpkg --audit; dpkg --configure -a"),
     };
-    verdict.to_do(format!("{command} {}", words.join(" ")))
+    verdict.asks(format!("{command} {}", words.join(" ")))
 }
 
 /// Packages that are not at the version that they ought to have; `None`: not installed.

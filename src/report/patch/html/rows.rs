@@ -362,6 +362,7 @@ pub fn wave_rows(view: &PatchView) -> Vec<WaveRow> {
             .collect::<Vec<_>>())
         .join(", "),
         state: match (wave.begun, wave.soak_seconds) {
+            (false, _) if view.had_no_work(wave) => "nothing was to be done".into(),
             (false, _) => "not begun".into(),
             (true, Some(seconds)) => format!("watched for {}", within(seconds)),
             (true, None) => "begun".into(),

@@ -156,15 +156,24 @@ fn a_reboot_is_due_now_or_afterwards_or_not_or_not_known() {
     snapshot.unseen.insert("reboot".into(), "no answer".into());
     let unknown = decided(&snapshot, &patch("")).reboot;
     assert!(matches!(unknown, RebootNeed::Unknown { .. }));
-    for name in [
-        "linux-image-6.1.0-22-amd64",
-        "libc6",
-        "systemd",
-        "dbus",
-        "kernel-core",
-        "glibc",
+    for (name, system) in [
+        ("linux-image-6.1.0-22-amd64", "debian"),
+        ("dbus", "debian"),
+        ("linux-image-6.8.0-40-generic", "ubuntu"),
+        ("libc6", "ubuntu"),
+        ("systemd", "ubuntu"),
+        ("kernel-core", "rocky"),
+        ("glibc", "rocky"),
     ] {
-        let snapshot = host(vec![offer("app"), offer(name)]);
+        let mut snapshot = host(vec![offer("app"), offer(name)]);
+        snapshot.os.id = system.into();
+        if system == "rocky" {
+            snapshot.manager = Manager::Dnf;
+        }
+        assert!(!noted(
+            &decided(&snapshot, &patch("")),
+            "may ask for a reboot"
+        ));
         let RebootNeed::After { reasons } = decided(&snapshot, &patch("")).reboot else {
             panic!("{name}");
         };
@@ -189,6 +198,15 @@ fn a_reboot_is_due_now_or_afterwards_or_not_or_not_known() {
             "{name}"
         );
     }
+    // Nothing on Debian asks for one afterwards, so none is promised.
+    let mut debian = host(vec![offer("libc6"), offer("systemd")]);
+    debian.os.id = "debian".into();
+    let plan = decided(&debian, &patch(""));
+    assert_eq!(plan.reboot, RebootNeed::No);
+    assert!(noted(
+        &plan,
+        "may ask for a reboot once they are upgraded: libc6, systemd"
+    ));
     snapshot.reboot_due = vec!["a newer kernel".into()];
     let reboot = decided(&snapshot, &patch("reboot: never")).reboot;
     assert!(matches!(reboot, RebootNeed::Now { .. }));

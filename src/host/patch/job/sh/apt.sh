@@ -111,7 +111,7 @@ auto() {
   set --
   while read -r kind name arch _from _to automatic _rest; do
     [ "$automatic" = 1 ] || continue
-    case "$part $kind" in 'upgrade remove' | 'back new') continue ;; esac
+    case "$part $kind" in 'upgrade remove' | 'upgrade new' | 'back new') continue ;; esac
     set -- "$@" "$name:$arch"
   done <"$dir/plan"
   [ "$#" = 0 ] || apt-mark auto -- "$@" >/dev/null 2>&1 || say note marks "apt-mark auto $*: failed"
@@ -175,6 +175,8 @@ upgrade() {
         set -- "$@" "$name:$arch-"
         printf '%s %s -\n' "$name" "$arch" >>"$dir/wanted"
         ;;
+      # It comes where one of the others needs it, and not without that.
+      new) printf '%s %s %s\n' "$name" "$arch" "$to" >>"$dir/wanted" ;;
       *)
         set -- "$@" "$name:$arch=$to"
         printf '%s %s %s\n' "$name" "$arch" "$to" >>"$dir/wanted"

@@ -20,7 +20,8 @@ download() {
   await_locks
   set --
   while read -r kind name arch _from to _rest; do
-    [ "$kind" = remove ] || set -- "$@" "$name:$arch=$to"
+    # New ones come as those need them, here as in the upgrade.
+    [ "$kind" != upgrade ] || set -- "$@" "$name:$arch=$to"
   done <"$dir/plan"
   if [ "$#" != 0 ]; then
     mark
@@ -62,28 +63,40 @@ formers() {
 # that is installed. Says nothing where there is no changelog to read.
 closes() {
   [ -s "$4" ] || return 0
-  news "$1" "$4" "$3" >"$dir/news" 2>/dev/null
-  [ -s "$dir/news" ] || return 0
-  say closes "$1:$2" "$(grep -o 'CVE-[0-9][0-9][0-9][0-9]-[0-9][0-9]*' "$dir/news" | sort -u | head -n 200 | tr '\n' ' ')"
+  # Of both names at most one is Debian's own; what follows it is cut off with the older entries.
+  limited 60 dpkg-deb --fsys-tarfile "$4" |
+    tar -xO "./usr/share/doc/$1/changelog.Debian.gz" "./usr/share/doc/$1/changelog.gz" 2>/dev/null |
+    gzip -dcq 2>/dev/null | head -c 1048576 >"$dir/changelog"
+  [ -s "$dir/changelog" ] || return 0
+  until=$3
+  # Mostly the installed version stands there; where it does not, dpkg says which is older.
+  grep -F "($3)" "$dir/changelog" >/dev/null || older "$3" || return 0
+  ids=$(awk -v until="($until)" '
+    /^[a-z0-9][^ ]* \([^)]*\).*;/ && $2 == until { exit }
+    {
+      while (match($0, /CVE-[0-9][0-9][0-9][0-9]-[0-9]+/)) {
+        id = substr($0, RSTART, RLENGTH)
+        $0 = substr($0, RSTART + RLENGTH)
+        if (!(id in known) && n++ < 200) { known[id]; printf "%s ", id }
+      }
+    }' "$dir/changelog")
+  say closes "$1:$2" "$ids"
 }
 
-# news NAME FILE FROM: the entries of the changelog that are newer than FROM.
-news() {
-  limited 60 dpkg-deb --fsys-tarfile "$2" |
-    tar -xO --occurrence "./usr/share/doc/$1/changelog.Debian.gz" 2>/dev/null | gzip -dc 2>/dev/null | head -c 1048576 >"$dir/changelog"
-  [ -s "$dir/changelog" ] ||
-    limited 60 dpkg-deb --fsys-tarfile "$2" |
-    tar -xO --occurrence "./usr/share/doc/$1/changelog.gz" 2>/dev/null | gzip -dc 2>/dev/null | head -c 1048576 >"$dir/changelog"
+# older FROM: the first version in the changelog that is not newer than FROM, in $until. Where the
+# changelog does not reach back so far, it is not known what is new in it.
+older() {
   heads=0
   while IFS= read -r line; do
     case $line in
       [a-z0-9]*' ('*')'*';'*)
-        version=${line#*(}
-        version=${version%%)*}
+        until=${line#*(}
+        until=${until%%)*}
         heads=$((heads + 1))
-        [ "$heads" -le 60 ] && ! dpkg --compare-versions "$version" le "$3" || return 0
+        [ "$heads" -le 60 ] || return 1
+        ! dpkg --compare-versions "$until" le "$1" || return 0
         ;;
     esac
-    printf '%s\n' "$line"
   done <"$dir/changelog"
+  return 1
 }

@@ -44,6 +44,57 @@ async fn cut_everywhere(hosts: Vec<(&str, FakeHost)>, yaml: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_was_lost_in_its_upgrade_is_gone_on_with_when_it_answers_again() {
+    let lost = FakeHost {
+        cuts: usize::MAX,
+        ..FakeHost::default()
+    };
+    let down = FakeHost {
+        down: true,
+        ..FakeHost::default()
+    };
+    let hosts = vec![("a", lost), ("b", down), ("c", FakeHost::default())];
+    let fleet = Fleet::of(hosts);
+    let folder = tempfile::tempdir().unwrap();
+    let (_keep, stop) = watch::channel(false);
+    let yaml = "failure_budget: 2";
+    let first = go(&fleet, yaml, Mode::Run, Vec::new(), folder.path(), stop).await;
+    assert_eq!(first.outcomes(), [Unknown, Unknown, Patched]);
+    assert_eq!(first.end.open, ["a"], "nothing was begun on b");
+    // It is still away, and is not waited for as long as its job might take.
+    let (_keep, stop) = watch::channel(false);
+    let begun = Instant::now();
+    let mut records = first.records;
+    let again = go(
+        &fleet,
+        yaml,
+        Mode::Run,
+        records.clone(),
+        folder.path(),
+        stop,
+    )
+    .await;
+    assert_eq!(again.end.open, ["a"]);
+    assert!(begun.elapsed().as_secs() < 600, "{:?}", begun.elapsed());
+    let resumed = |by: &str| Record {
+        event: Event::Patch(PatchEvent::Resumed { by: by.into() }),
+        ..records[0].clone()
+    };
+    let resumed = [resumed("one"), resumed("two")];
+    records.push(resumed[0].clone());
+    records.extend(again.records);
+    records.push(resumed[1].clone());
+    fleet.lock().get_mut("a").unwrap().cuts = 0;
+    fleet.lock().get_mut("b").unwrap().down = false;
+    let (_keep, stop) = watch::channel(false);
+    let third = go(&fleet, yaml, Mode::Run, records, folder.path(), stop).await;
+    assert_eq!(third.outcomes(), [Patched, Unknown, Patched]);
+    assert!(third.end.open.is_empty());
+    assert_eq!(fleet.host("a").version, "2");
+    assert!(fleet.host("a").started.values().all(|n| *n == 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_hosts_that_are_patched_one_with_a_reboot_one_with_a_restart() {
     let reboots = FakeHost {
         reboot_due_at: Some("2"),
