@@ -43,6 +43,7 @@ default_ulimits=["nofile=20000:20000","nproc=4096:4096"]
 runtime="runc"
 cgroup_manager="cgroupfs"
 events_logger="file"
+stop_timeout=1
 E
 # Where root's programs look, whatever their environment.
 mkdir -p /etc/containers /root
@@ -50,19 +51,26 @@ cp /run/world/registries.conf /run/world/containers.conf /etc/containers/
 docker-registry serve /run/world/registry.yml >/run/world/registry.log 2>&1 &
 echo $! >/run/world/registry.pid
 docker-registry serve /run/world/private.yml >/run/world/private.log 2>&1 &
-dockerd --data-root /var/lib/docker --exec-root /run/docker-exec -p /run/docker.pid \
-  -H unix:///var/run/docker.sock >/run/world/dockerd.log 2>&1 &
-# Publishers have an engine of their own, else digests mislead.
+# awaited SOCKET LOG: until the engine behind it answers.
+awaited() {
+  n=0
+  until curl -s --unix-socket "$1" http://docker/_ping >/dev/null; do
+    n=$((n + 1))
+    [ $n -lt 600 ] || { tail -n 30 "$2" >&2; exit 1; }
+    sleep 0.1
+  done
+}
+# Publishers have an engine of their own, else digests mislead. It comes first, and alone: one
+# without a bridge takes `docker0` away as it starts, whoever made it.
 mkdir -p /run/publisher
 dockerd --data-root /run/publisher/data --exec-root /run/publisher/exec -p /run/publisher/pid \
   --bridge none --iptables=false -H unix:///run/publisher/sock >/run/world/publisher.log 2>&1 &
-for socket in /var/run/docker.sock /run/publisher/sock; do
-  n=0
-  until curl -s --unix-socket $socket http://docker/_ping >/dev/null; do
-    n=$((n + 1)); [ $n -lt 300 ] || { cat /run/world/*.log >&2; exit 1; }
-    sleep 0.1
-  done
-done
+awaited /run/publisher/sock /run/world/publisher.log
+# With an init in each container: as the first process, most programs do not heed SIGTERM, and each
+# stop would take ten seconds.
+dockerd --data-root /var/lib/docker --exec-root /run/docker-exec -p /run/docker.pid --init \
+  -H unix:///var/run/docker.sock >/run/world/dockerd.log 2>&1 &
+awaited /var/run/docker.sock /run/world/dockerd.log
 root=/run/world/root
 mkdir -p $root/bin $root/tmp $root/www
 cp "$(command -v busybox)" $root/bin/busybox

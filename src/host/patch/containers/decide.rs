@@ -67,6 +67,9 @@ pub(super) fn decide(seen: &[ContainerSeen], wanted: Option<&Containers>) -> Vec
                 report("its containers run several images at once: bring it to one by hand");
         }
     }
+    // Engines list them in an order that differs from one question to the next, and a run stops at
+    // the first that fails.
+    plans.sort_by_cached_key(|plan| (plan.engine.word(), plan.container.clone()));
     plans
 }
 

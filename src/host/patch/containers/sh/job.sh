@@ -7,9 +7,10 @@ image_begin() {
   WHY=
 }
 
-# image_end OUTCOME STATUS WHY
+# image_end OUTCOME STATUS WHY: where it did not end well, the log's last line says why too.
 image_end() {
   say image "$NAME" "$1 ${FROM:--} ${TO:--} $3"
+  [ "$2" -eq 0 ] || printf '%s: %s\n' "$1" "$3"
   job_end "$2"
 }
 
