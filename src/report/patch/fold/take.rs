@@ -249,19 +249,19 @@ impl HostView {
 
     fn take_detail(&mut self, event: &PatchEvent) {
         match event {
-            PatchEvent::JobStarting { job, what, .. } => {
-                // A run that was resumed finds the job that was begun before.
-                if !self.jobs.iter().any(|known| known.job == *job) {
-                    self.jobs.push(JobView {
-                        job: job.clone(),
-                        what: what.clone(),
-                        outcome: None,
-                        detail: String::new(),
-                        log: None,
-                        sha256: None,
-                        millis: 0,
-                    });
-                }
+            // A run that was resumed finds the job that was begun before.
+            PatchEvent::JobStarting { job, what, .. }
+                if !self.jobs.iter().any(|known| known.job == *job) =>
+            {
+                self.jobs.push(JobView {
+                    job: job.clone(),
+                    what: what.clone(),
+                    outcome: None,
+                    detail: String::new(),
+                    log: None,
+                    sha256: None,
+                    millis: 0,
+                });
             }
             PatchEvent::JobEnded {
                 job,
