@@ -72,7 +72,7 @@ impl Host {
         if let Some(trouble) = self.gate_after("back").await? {
             let trouble = format!("it was put back, and is not healthy so either: {trouble}");
             let verdict = self.not_back(&why, &trouble).await?;
-            return Ok(verdict.asks("systemctl --failed; journalctl -b -p warning"));
+            return Ok(verdict.with_to_do("systemctl --failed; journalctl -b -p warning"));
         }
         self.end(PhaseOutcome::Well, None)?;
         let after = self.look_after().await?;

@@ -231,7 +231,7 @@ impl Host {
         }
         let verdict = Verdict::of(PatchOutcome::Unknown, reason);
         Ok(if self.was_touched() {
-            verdict.asks(format!(
+            verdict.with_to_do(format!(
                 "what was begun on the host goes on there by itself: `seawall patch resume {}` looks again",
                 self.shared.settings.run.as_str()
             ))

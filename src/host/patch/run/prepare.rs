@@ -82,7 +82,7 @@ impl Host {
                            without it nothing more is done to the host";
                 Err(Halt::Ends(
                     Verdict::of(PatchOutcome::Failed, why.to_owned())
-                        .asks("look at the host: the run had begun to change it"),
+                        .with_to_do("look at the host: the run had begun to change it"),
                 ))
             }
         }
@@ -171,9 +171,10 @@ impl Host {
             end.words()
         );
         self.end(PhaseOutcome::Failed, Some(reason.clone()))?;
-        Err(Halt::Ends(Verdict::of(PatchOutcome::Failed, reason).asks(
-            "dpkg --audit; dpkg --configure -a; apt-get -f install",
-        )))
+        Err(Halt::Ends(
+            Verdict::of(PatchOutcome::Failed, reason)
+                .with_to_do("dpkg --audit; dpkg --configure -a; apt-get -f install"),
+        ))
     }
 
     /// Fetches what the upgrade and its way back need.

@@ -109,7 +109,7 @@ impl Host {
     fn did_not(&mut self, reason: String, to_do: &str) -> Step<()> {
         self.end(PhaseOutcome::Failed, Some(reason.clone()))?;
         Err(Halt::Ends(
-            Verdict::of(PatchOutcome::Failed, reason).asks(to_do),
+            Verdict::of(PatchOutcome::Failed, reason).with_to_do(to_do),
         ))
     }
 

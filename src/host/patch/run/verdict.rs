@@ -32,7 +32,7 @@ impl Verdict {
         }
     }
 
-    pub fn asks(mut self, what: impl Into<String>) -> Verdict {
+    pub fn with_to_do(mut self, what: impl Into<String>) -> Verdict {
         self.to_do.push(what.into());
         self
     }
@@ -249,7 +249,7 @@ pub(super) fn proved(
         ChangeKind::Upgrade => Some(u.to.as_str()),
     });
     if !wrong.is_empty() {
-        return Verdict::of(PatchOutcome::Failed, wrong.join("; ")).asks(
+        return Verdict::of(PatchOutcome::Failed, wrong.join("; ")).with_to_do(
             "look at the log of the job `upgrade`: it ended well, and the host does not show it",
         );
     }
@@ -301,9 +301,9 @@ pub(super) fn by_hand(verdict: Verdict, plan: &HostPlan) -> Verdict {
         .collect();
     let verdict = match plan.manager {
         Manager::Dnf => verdict,
-        _ => verdict.asks("dpkg --audit; dpkg --configure -a"),
+        _ => verdict.with_to_do("dpkg --audit; dpkg --configure -a"),
     };
-    verdict.asks(format!("{command} {}", words.join(" ")))
+    verdict.with_to_do(format!("{command} {}", words.join(" ")))
 }
 
 /// Packages that are not at the version that they ought to have; `None`: not installed.
