@@ -107,10 +107,10 @@ fn what_fails_goes_back_and_what_removes_is_made_when_it_is_wished() {
     let lines = format!("{QUICK}failure_budget: 4\npackages: {{removals: true}}\n");
     let run = yard.patch("run", &lines, &[]);
     assert_eq!(run.code, 1, "{run}");
-    for number in 0..3 {
+    for (number, before) in before.iter().enumerate().take(3) {
         let name = yard.name(number);
         assert_eq!(outcome(&run, &name), "went-back", "{run}");
-        assert_eq!(yard.versions(number), before[number], "{name} is as it was");
+        assert_eq!(yard.versions(number), *before, "{name} is as it was");
         yard.assert_whole(number);
         let said = host(&run, &name);
         let reason = said["reason"].to_string();
@@ -170,13 +170,13 @@ fn reboots_are_made_where_due_one_at_a_time_and_proved() {
     let lines = "health: {within: 30s}\napart: [{hosts: [all], at_most: 1}]\n";
     let run = yard.patch("run", lines, &[]);
     assert_eq!(run.code, 0, "{run}");
-    for number in 0..2 {
+    for (number, before) in before.iter().enumerate() {
         let name = yard.name(number);
         assert_eq!(outcome(&run, &name), "patched", "{run}");
         let now = yard.boot_id(number);
-        assert_ne!(now, before[number], "{name} has booted again");
+        assert_ne!(now, *before, "{name} has booted again");
         let reboot = &host(&run, &name)["reboots"][0];
-        assert_eq!(reboot["old_boot_id"], before[number].as_str(), "{run}");
+        assert_eq!(reboot["old_boot_id"], before.as_str(), "{run}");
         assert_eq!(reboot["new_boot_id"], now.as_str(), "{run}");
         assert_eq!(
             yard.on(number, "systemctl is-active sea-daemon.service"),

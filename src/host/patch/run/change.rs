@@ -227,12 +227,20 @@ impl Host {
             let job = self.made(containers::update(&name, &image, &seen, wanted))?;
             let end = self.job(&job).await?;
             self.take_image(place, &end).await?;
-            if let Some(trouble) = &self.image_trouble {
-                let why = trouble.reason.clone();
-                return self.end(PhaseOutcome::Failed, why);
+            // A container that went back is as it was: it does not hold the others back.
+            if let Some(trouble) = &self.image_trouble
+                && trouble.outcome != PatchOutcome::WentBack
+            {
+                break;
             }
         }
-        self.end(PhaseOutcome::Well, None)
+        match &self.image_trouble {
+            Some(trouble) => {
+                let why = trouble.reason.clone();
+                self.end(PhaseOutcome::Failed, why)
+            }
+            None => self.end(PhaseOutcome::Well, None),
+        }
     }
 
     /// What an image's job means for the host. One that broke off in its midst is put back.
@@ -280,6 +288,10 @@ impl Host {
             }
         };
         let reason = format!("the container {container} {what}: {why}");
+        let reason = match self.image_trouble.take().and_then(|former| former.reason) {
+            Some(former) => format!("{former}; {reason}"),
+            None => reason,
+        };
         self.image_trouble = Some(Verdict::of(outcome, reason));
         Ok(())
     }
