@@ -103,6 +103,8 @@ impl Verdict {
             ("warn", "Something waits for a person")
         } else if has(PatchOutcome::Waiting) {
             ("warn", "Patched, and something waits for a person")
+        } else if withholds_security(view) {
+            ("warn", "Security upgrades are withheld")
         } else if has(PatchOutcome::Patched) {
             ("good", "All are patched")
         } else {
@@ -122,6 +124,16 @@ impl Verdict {
             _ => Ink::Bad,
         }
     }
+}
+
+/// Whether some host goes without a security upgrade that it is offered: nothing was to be done there,
+/// and yet it is not up to date. A freeze is somebody's decision, with a reason and a last day.
+fn withholds_security(view: &PatchView) -> bool {
+    view.hosts
+        .iter()
+        .filter_map(|host| host.plan.as_ref())
+        .flat_map(|plan| &plan.withheld)
+        .any(|w| w.security == Some(true) && w.why != WithheldWhy::Frozen)
 }
 
 /// `6 hosts: 1 failed, 5 patched`.
@@ -394,6 +406,29 @@ mod tests {
         assert_eq!(brief(130_000), "2m 10s");
         assert_eq!(brief(7_500_000), "2h 05m");
         assert_eq!(age(u64::MAX), "213,503,982,334,601 d");
+    }
+
+    #[test]
+    fn a_security_upgrade_that_is_withheld_is_not_called_current() {
+        use crate::model::patch::Withheld;
+        use crate::report::patch::fixture;
+        let mut view = fixture::fold(&fixture::good());
+        // What is frozen there does not count.
+        assert_eq!(Verdict::of(&view).headline, "All are patched");
+        let plan = view.hosts[0].plan.get_or_insert_default();
+        plan.withheld.push(Withheld {
+            name: "openssl".into(),
+            from: "1".into(),
+            to: "2".into(),
+            why: WithheldWhy::Held,
+            reason: "held on the host".into(),
+            security: Some(true),
+            closes: Closes::Unknown,
+        });
+        assert_eq!(
+            Verdict::of(&view).headline,
+            "Security upgrades are withheld"
+        );
     }
 
     #[test]
