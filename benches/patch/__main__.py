@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +28,7 @@ UPGRADE = (
     "sudo sh -c 'apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -qy dist-upgrade'"
 )
 DEFAULTS = "Ansible, its default settings"
+ALONE = "sudo sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -qy dist-upgrade'"
 SIMULATE = "sudo sh -c 'apt-get -q update && apt-get -qs dist-upgrade'"
 
 
@@ -106,6 +108,22 @@ class Bench:
         self.each("dpkg -i --force-downgrade /root/former/*.deb >/dev/null 2>&1 && "
             "rm -f /var/cache/apt/archives/*_2.0-1_*.deb")
 
+    def fetched(self):
+        """The former versions, with this week's lists and files there already."""
+        self.last_week()
+        self.each("apt-get -q update >/dev/null 2>&1 && apt-get -qyd dist-upgrade >/dev/null 2>&1")
+
+    def upgrading(self):
+        """From the first host's upgrade to the end of the last one's, in seconds, as the latest run's
+        journal has it: the package manager under its supervisor, and what it changed read back."""
+        runs = sorted((self.work / "state/runs").iterdir())
+        moments = []
+        for line in (runs[-1] / "journal.jsonl").read_text().splitlines():
+            event = json.loads(line)
+            if event.get("phase") == "upgrade":
+                moments.append(datetime.fromisoformat(event["time"].replace("Z", "+00:00")))
+        return (max(moments) - min(moments)).total_seconds()
+
     def this_week(self):
         self.each("DEBIAN_FRONTEND=noninteractive apt-get -qy dist-upgrade >/dev/null 2>&1")
 
@@ -114,22 +132,23 @@ class Bench:
             if text.split() != [version] * len(PACKAGES):
                 raise SystemExit(f"bench: after {who}: {text}")
 
-    def contenders(self, way):
-        def parallel(command):
-            each = [
-                f"ssh -n -F {shlex.quote(str(way.ssh_config))} {name} {shlex.quote(command)} &"
-                for name, _, _ in way.places
-            ]
-            return ["sh", "-c", "\n".join([*each, "wait"])]
+    @staticmethod
+    def parallel(way, command):
+        each = [
+            f"ssh -n -F {shlex.quote(str(way.ssh_config))} {name} {shlex.quote(command)} &"
+            for name, _, _ in way.places
+        ]
+        return ["sh", "-c", "\n".join([*each, "wait"])]
 
+    def contenders(self, way):
         def ours(verb, *more):
             playbook = str(HERE / "patch.yaml")
             return [self.seawall, "patch", verb, playbook, "-i", str(way.seawall), "-q", *more]
 
         ansible = [str(self.ansible), "-i", str(way.ansible), str(HERE / "ansible.yml")]
-        upgrade = {"ssh, apt-get update and dist-upgrade": parallel(UPGRADE)}
+        upgrade = {"ssh, apt-get update and dist-upgrade": self.parallel(way, UPGRADE)}
         upgrade["seawall patch run"] = ours("run", "--yes")
-        nothing = {"ssh, apt-get update and -s dist-upgrade": parallel(SIMULATE)}
+        nothing = {"ssh, apt-get update and -s dist-upgrade": self.parallel(way, SIMULATE)}
         nothing["seawall patch plan"] = ours("plan")
         nothing["seawall patch run"] = ours("run", "--yes")
         if self.ansible:
@@ -178,6 +197,8 @@ class Bench:
                 print(f"bench: round {number + 1}: {name}", file=sys.stderr)
                 found[name].append(self.measure(name, contenders[name]))
                 self.must_be(version, name)
+                if name == "seawall patch run" and before == self.last_week:
+                    found[name][-1]["upgrading"] = self.upgrading()
         return found
 
     def run(self):
@@ -192,10 +213,15 @@ class Bench:
             # Once for warm caches; not counted.
             self.measure("seawall patch plan", nothing["seawall patch plan"])
             made = self.rounds(upgrade, self.last_week, "2.0-1")
+            alone = {"ssh, apt-get dist-upgrade": self.parallel(way, ALONE)}
+            alone = self.rounds(alone, self.fetched, "2.0-1")
             self.this_week()
             none = self.rounds(nothing, lambda: None, "2.0-1")
             plain = "ssh, apt-get update and dist-upgrade"
             table("five upgrades on each host", made, plain)
+            phase = [{"wall": r["upgrading"]} for r in made["seawall patch run"]]
+            alone["seawall, its phase `upgrade`"] = phase
+            table("the upgrade itself, lists and files there already", alone, "ssh, apt-get dist-upgrade")
             table("nothing to do", none, "seawall patch plan")
         finally:
             if self.server:
@@ -210,10 +236,13 @@ def table(title, found, base):
     print("|---|---|---|---|---|---|")
     for name, results in found.items():
         wall = [r["wall"] for r in results]
-        middle = {k: median(r[k] for r in results) for k in ("wall", "cpu", "hosts_cpu")}
+        cpu = [
+            f"{median(r[key] for r in results):.2f}" if key in results[0] else "–"
+            for key in ("cpu", "hosts_cpu")
+        ]
         print(
-            f"| {name} | {middle['wall']:.2f} | {min(wall):.2f}–{max(wall):.2f} "
-            f"| {middle['wall'] / base:.2f} | {middle['cpu']:.2f} | {middle['hosts_cpu']:.2f} |"
+            f"| {name} | {median(wall):.2f} | {min(wall):.2f}–{max(wall):.2f} "
+            f"| {median(wall) / base:.2f} | {cpu[0]} | {cpu[1]} |"
         )
     print(flush=True)
 
