@@ -209,6 +209,14 @@ fn restart(host: &mut Taken<'_>, add: &mut Adder<'_>, policy: &mut String) -> Ma
     Ok(())
 }
 
+/// Whether what an option of this name holds may be nobody's business.
+pub(super) fn may_be_secret(name: &str) -> bool {
+    let low = name.to_ascii_lowercase();
+    ["token", "secret", "password", "key"]
+        .iter()
+        .any(|word| low.contains(word))
+}
+
 fn log(host: &mut Taken<'_>, add: &mut Adder<'_>) -> Made<()> {
     let map = host.map("LogConfig")?;
     add.text(
@@ -217,11 +225,7 @@ fn log(host: &mut Taken<'_>, add: &mut Adder<'_>) -> Made<()> {
     );
     let options = map.get("Config").and_then(Value::as_object);
     for (name, value) in options.into_iter().flatten() {
-        let low = name.to_ascii_lowercase();
-        if ["token", "secret", "password", "key"]
-            .iter()
-            .any(|w| low.contains(w))
-        {
+        if may_be_secret(name) {
             return Err(format!(
                 "has the log option {}, which may be a secret and could only be given openly",
                 crate::shell::clean(name, 60)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::options::may_be_secret;
 use super::reference::{Reference, checked_digest, digests_of};
 use super::replay;
 use crate::model::patch::{ContainerSeen, Engine};
@@ -250,9 +251,11 @@ fn kept(engine: Engine, value: &Value, image: &Value) -> Value {
         }
     }
     let get = |path: &str| value.pointer(path).cloned().unwrap_or_default();
+    let mut host = get("/HostConfig");
+    without_secrets(&mut host);
     let kept = json!({
         "Config": config,
-        "HostConfig": get("/HostConfig"),
+        "HostConfig": host,
         "Networks": get("/NetworkSettings/Networks"),
         "Mounts": get("/Mounts"),
         "Pod": get("/Pod"),
@@ -287,6 +290,24 @@ fn without_values(config: &mut Map<String, Value>) {
             if !ours.iter().any(|start| key.starts_with(start)) {
                 *value = Value::String(String::new());
             }
+        }
+    }
+}
+
+/// What log drivers and volumes' drivers are told may be a password. Containers with such options are
+/// reported, and not made again: their names are enough for that.
+fn without_secrets(host: &mut Value) {
+    let options = host.pointer_mut("/LogConfig/Config");
+    for (name, value) in options.and_then(Value::as_object_mut).into_iter().flatten() {
+        if may_be_secret(name) {
+            *value = Value::String(String::new());
+        }
+    }
+    let mounts = host.get_mut("Mounts").and_then(Value::as_array_mut);
+    for mount in mounts.into_iter().flatten() {
+        let options = mount.pointer_mut("/VolumeOptions/DriverConfig/Options");
+        for (_, value) in options.and_then(Value::as_object_mut).into_iter().flatten() {
+            *value = Value::String(String::new());
         }
     }
 }

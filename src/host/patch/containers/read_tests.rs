@@ -104,3 +104,17 @@ proptest::proptest! {
         let _ = super::super::decide(&seen, None);
     }
 }
+
+#[test]
+fn what_a_driver_is_told_in_secret_is_not_kept() {
+    let host = r#""HostConfig":{"LogConfig":{"Type":"splunk","Config":{"splunk-token":"hunter2","tag":"web"}},"Mounts":[{"Type":"volume","VolumeOptions":{"DriverConfig":{"Name":"local","Options":{"o":"password=hunter2"}}}}]}"#;
+    let all = container(r#""Env":[]"#).replace(r#""HostConfig":{}"#, host);
+    let (seen, unseen) = super::super::read(&docker(&all));
+    assert!(unseen.is_empty(), "{unseen:?}");
+    let kept = seen.first().expect("one").inspect.to_string();
+    assert!(!kept.contains("hunter2"), "{kept}");
+    assert!(
+        kept.contains("splunk-token") && kept.contains("\"web\""),
+        "{kept}"
+    );
+}

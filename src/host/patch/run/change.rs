@@ -202,7 +202,7 @@ impl Host {
         }
     }
 
-    /// Updates images, one after the other, until one fails.
+    /// Updates images, one after the other, until one can neither be updated nor go back.
     async fn images(&mut self) -> Step<()> {
         let places = verdict::images(&self.plan);
         let patch = self.patch();
@@ -253,7 +253,7 @@ impl Host {
             .unwrap_or_default();
         let said = containers::images_said(&end.said);
         let is = |word: &str| said.iter().any(|i| i.outcome == word);
-        let why = said
+        let mut why = said
             .iter()
             .map(|i| i.detail.as_str())
             .find(|detail| !detail.is_empty())
@@ -281,9 +281,8 @@ impl Host {
             match self.image_back(place).await? {
                 None => (PatchOutcome::WentBack, "was put back to its former image"),
                 Some(trouble) => {
-                    let reason = format!("{}; {trouble}", end.words());
-                    self.image_trouble = Some(Verdict::of(PatchOutcome::Failed, reason));
-                    return Ok(());
+                    why = format!("{why}; {trouble}");
+                    (PatchOutcome::Failed, "is neither updated nor as it was")
                 }
             }
         };
